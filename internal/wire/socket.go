@@ -1,0 +1,120 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// socket is one TCP connection, below TLS where there is TLS. It reads with
+// the kernel's receive stamp where the platform has one, and notes how the
+// connection ended. One goroutine reads at a time.
+type socket struct {
+	net.Conn
+	tb    *Timebase
+	stamp *stamper // nil: reads are stamped by the clock of this process
+
+	last    Instant // arrival of the last bytes read
+	end     Event   // FIN, RST or Failed, once seen
+	unacked bool    // at the end own bytes were not yet acknowledged
+}
+
+// kernelFacts is what the kernel says of a socket at its end: the pending
+// SO_ERROR, TCP_INFO's state and the bytes not yet acknowledged by the peer's
+// kernel (SIOCOUTQ).
+type kernelFacts interface {
+	KernelState() (soErr syscall.Errno, state uint8, outq int)
+}
+
+// wsaConnReset is what Windows calls ECONNRESET.
+const wsaConnReset = syscall.Errno(10054)
+
+// tcpClose is TCP_INFO's state of a connection that was reset.
+const tcpClose = 7
+
+func newSocket(conn net.Conn, tb *Timebase) *socket {
+	return &socket{Conn: conn, tb: tb, stamp: newStamper(conn)}
+}
+
+// Read reads once and notes when the last byte arrived. An end of the
+// connection is noted as an event and returned as the error.
+func (s *socket) Read(p []byte) (int, error) {
+	if s.stamp == nil {
+		n, err := s.Conn.Read(p)
+		s.note(n, 0, err)
+		return n, err
+	}
+	n, wall, err := s.stamp.read(p)
+	s.note(n, wall, err)
+	return n, err
+}
+
+// tryRead reads what has already arrived and never waits: without data it
+// returns os.ErrDeadlineExceeded.
+func (s *socket) tryRead(p []byte) (int, error) {
+	if s.stamp == nil {
+		s.Conn.SetReadDeadline(s.tb.Time(s.tb.Now() + time.Millisecond))
+		return s.Read(p)
+	}
+	n, wall, err := s.stamp.tryRead(p)
+	s.note(n, wall, err)
+	return n, err
+}
+
+func (s *socket) note(n int, wall int64, err error) {
+	if n > 0 {
+		if wall != 0 {
+			s.last = Instant{At: s.tb.fromWall(wall), Source: Kernel}
+		} else {
+			s.last = UserInstant(s.tb.Now())
+		}
+	}
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || s.end.Kind != None {
+		return
+	}
+	now := s.tb.Now()
+	s.end = Event{At: UserInstant(now), Seen: now}
+	s.end.Kind, s.end.Errno, s.unacked = s.ending(err)
+}
+
+// ending tells a FIN from an RST. A reset that follows a FIN also reads as an
+// end of file; only the pending error (EPIPE) or the connection's state still
+// show it.
+func (s *socket) ending(err error) (Kind, syscall.Errno, bool) {
+	if !errors.Is(err, io.EOF) {
+		errno, _ := errors.AsType[syscall.Errno](err)
+		if errno == syscall.ECONNRESET || errno == syscall.EPIPE || errno == wsaConnReset {
+			return RST, errno, false
+		}
+		return Failed, errno, false
+	}
+	soErr, state, outq, ok := s.facts()
+	if ok && (soErr == syscall.EPIPE || soErr == syscall.ECONNRESET || state == tcpClose) {
+		return RST, soErr, false
+	}
+	return FIN, 0, ok && outq > 0
+}
+
+func (s *socket) facts() (soErr syscall.Errno, state uint8, outq int, ok bool) {
+	if s.stamp != nil {
+		soErr, state, outq = s.stamp.facts()
+		return soErr, state, outq, true
+	}
+	if k, has := s.Conn.(kernelFacts); has {
+		soErr, state, outq = k.KernelState()
+		return soErr, state, outq, true
+	}
+	return 0, 0, 0, false
+}
+
+// reset makes the coming Close send an RST (SO_LINGER with a time of 0).
+func (s *socket) reset() error {
+	l, ok := s.Conn.(interface{ SetLinger(sec int) error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return l.SetLinger(0)
+}

@@ -1,0 +1,188 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+const (
+	soTimestampNS = 35     // SO_TIMESTAMPNS and SCM_TIMESTAMPNS
+	siocOutQ      = 0x5411 // SIOCOUTQ: bytes not yet acknowledged by the peer
+	bindNoPort    = 24     // IP_BIND_ADDRESS_NO_PORT
+)
+
+// stamper reads a TCP socket by recvmsg, so that each read carries the time at
+// which the kernel received its last byte. Its buffers are part of it: a read
+// allocates nothing. It is used by one goroutine at a time.
+type stamper struct {
+	raw  syscall.RawConn
+	recv func(fd uintptr) bool
+
+	p    []byte
+	n    int
+	wall int64 // ns since the epoch, 0 for none
+	err  error
+
+	msg syscall.Msghdr
+	iov syscall.Iovec
+	oob [64]byte
+}
+
+// newStamper switches the kernel's receive stamps on for a TCP connection. It
+// returns nil for every other kind of connection.
+func newStamper(conn net.Conn) *stamper {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	s := &stamper{raw: raw}
+	s.recv = s.recvmsg
+	on := false
+	cerr := raw.Control(func(fd uintptr) {
+		on = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soTimestampNS, 1) == nil
+	})
+	if cerr != nil || !on {
+		return nil
+	}
+	return s
+}
+
+func (s *stamper) read(p []byte) (int, int64, error) {
+	s.p = p
+	err := s.raw.Read(s.recv)
+	return s.result(err)
+}
+
+// tryRead reads without waiting and without regard to deadlines.
+func (s *stamper) tryRead(p []byte) (int, int64, error) {
+	s.p = p
+	ready := false
+	err := s.raw.Control(func(fd uintptr) { ready = s.recvmsg(fd) })
+	if err == nil && !ready {
+		err = os.ErrDeadlineExceeded
+	}
+	return s.result(err)
+}
+
+func (s *stamper) result(err error) (int, int64, error) {
+	n, wall := s.n, s.wall
+	if err == nil {
+		err = s.err
+	} else {
+		n = 0
+	}
+	s.p, s.n, s.wall, s.err = nil, 0, 0, nil
+	return n, wall, err
+}
+
+// recvmsg reads once. It returns false when it would block.
+func (s *stamper) recvmsg(fd uintptr) bool {
+	if len(s.p) == 0 {
+		return true
+	}
+	s.iov = syscall.Iovec{Base: &s.p[0]}
+	s.iov.SetLen(len(s.p))
+	s.msg = syscall.Msghdr{Iov: &s.iov, Iovlen: 1, Control: &s.oob[0]}
+	s.msg.SetControllen(len(s.oob))
+	for {
+		n, _, errno := syscall.Syscall(syscall.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&s.msg)), 0)
+		switch {
+		case errno == syscall.EINTR:
+			continue
+		case errno == syscall.EAGAIN:
+			return false
+		case errno != 0:
+			s.err = os.NewSyscallError("recvmsg", errno)
+		case n == 0:
+			s.err = io.EOF
+		default:
+			s.n, s.wall = int(n), s.controlStamp()
+		}
+		return true
+	}
+}
+
+// controlStamp finds the stamp in the control message of the last read.
+func (s *stamper) controlStamp() int64 {
+	if s.msg.Controllen < syscall.SizeofCmsghdr {
+		return 0
+	}
+	h := (*syscall.Cmsghdr)(unsafe.Pointer(&s.oob[0]))
+	if h.Level != syscall.SOL_SOCKET || h.Type != soTimestampNS {
+		return 0
+	}
+	ts := (*syscall.Timespec)(unsafe.Pointer(&s.oob[syscall.CmsgLen(0)]))
+	return ts.Nano()
+}
+
+// facts takes the socket's pending error, which clears it, the state of the
+// connection and the bytes in flight.
+func (s *stamper) facts() (soErr syscall.Errno, state uint8, outq int) {
+	s.raw.Control(func(fd uintptr) {
+		if v, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil {
+			soErr = syscall.Errno(v)
+		}
+		// The kernel fills as much of struct tcp_info as asked for; the state
+		// is its first byte.
+		var info [8]byte
+		size := uint32(len(info))
+		_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
+			uintptr(unsafe.Pointer(&info[0])), uintptr(unsafe.Pointer(&size)), 0)
+		if errno == 0 {
+			state = info[0]
+		}
+		var q int32
+		_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, siocOutQ, uintptr(unsafe.Pointer(&q)))
+		if errno == 0 {
+			outq = int(q)
+		}
+	})
+	return soErr, state, outq
+}
+
+// HoldStamps keeps the kernel's receive stamps switched on for as long as the
+// returned socket is open. Without it the first stamped socket of a quiet host
+// switches them on with a delay, and the last one's end switches them off. The
+// error says that this host has none.
+func HoldStamps() (io.Closer, error) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	raw, err := pc.(*net.UDPConn).SyscallConn()
+	if err == nil {
+		cerr := raw.Control(func(fd uintptr) {
+			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soTimestampNS, 1)
+		})
+		err = cmpErr(err, cerr)
+	}
+	if err != nil {
+		pc.Close()
+		return nil, err
+	}
+	return pc, nil
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// controlDial lets the kernel choose the source port at connect time, when it
+// knows the destination: a bound source address then has its full range of
+// ports for each destination.
+func controlDial(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		// An old kernel without the option still dials, with fewer ports.
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, bindNoPort, 1)
+	})
+}

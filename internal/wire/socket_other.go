@@ -1,0 +1,28 @@
+//go:build !linux
+
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+)
+
+// stamper exists on Linux alone: elsewhere every stamp is the clock of this
+// process and results say so.
+type stamper struct{}
+
+func newStamper(net.Conn) *stamper { return nil }
+
+func (*stamper) read([]byte) (int, int64, error)    { return 0, 0, errors.ErrUnsupported }
+func (*stamper) tryRead([]byte) (int, int64, error) { return 0, 0, errors.ErrUnsupported }
+func (*stamper) facts() (syscall.Errno, uint8, int) { return 0, 0, 0 }
+
+// HoldStamps reports that this platform has no kernel receive stamps.
+func HoldStamps() (io.Closer, error) {
+	return nil, fmt.Errorf("kernel receive stamps: %w", errors.ErrUnsupported)
+}
+
+func controlDial(_, _ string, _ syscall.RawConn) error { return nil }

@@ -1,0 +1,379 @@
+package wire
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// ErrHandover ends the library's read where the peer's Close begins, on a Tap
+// that withholds it.
+var ErrHandover = errors.New("wire: the peer's Close is the owner's to answer")
+
+// ErrInterrupted ends Next after Interrupt.
+var ErrInterrupted = errors.New("wire: interrupted")
+
+// A Tap stands between a protocol library and the socket. To the library it is
+// an io.ReadWriteCloser; to the owner of the connection it is the connection's
+// end. It passes bytes through unaltered and keeps the Teardown.
+//
+// The library may read and write from two goroutines. Next, Cut, Confirm and
+// Shut belong to the one goroutine that owns the connection, after the
+// library's last read has returned.
+type Tap struct {
+	conn net.Conn // plain text: sock, or the tls.Conn above it
+	sock *socket
+	tb   *Timebase
+
+	mu       sync.Mutex
+	idle     sync.Cond // a write has ended
+	td       Teardown
+	in, out  decoder
+	pre      []byte // read with the response, not yet passed on
+	preAt    Instant
+	withhold bool // the peer's Close is kept from the library
+	handed   bool // it has come: the library reads no more
+
+	letGo       bool // the library is refused from now on
+	owned       bool // the owner reads: the library's reads are refused
+	interrupted bool // the owner's waits are refused from now on
+	inRead      bool // a read of the library is inside the socket
+	inNext      bool // a read of the owner is inside the socket
+	inWrite     bool // a write is inside the socket
+	wokenRead   bool // the library's read had its deadline moved to the past
+	wokenWrite  bool
+	halfFrame   bool // a failed write left the outgoing stream inside a frame
+
+	deadline time.Time // of the library's reads, zero for none
+	armed    time.Time // the read deadline now set on the socket
+}
+
+// TapOptions say how a Tap treats its connection. The zero value is a client's
+// with nothing withheld.
+type TapOptions struct {
+	Server   bool   // this end is the server: the peer's frames must be masked
+	Withhold bool   // keep the peer's Close from the library
+	Read     []byte // bytes of the peer already read; copied
+}
+
+// NewTap returns a Tap on a plain connection. TLS connections are tapped by a
+// Handshake.
+func NewTap(conn net.Conn, tb *Timebase, opt TapOptions) *Tap {
+	sock := newSocket(conn, tb)
+	return newTap(sock, sock, opt)
+}
+
+// NewTLSTap returns a Tap on the server's end of a TLS connection whose
+// handshake is done.
+func NewTLSTap(conn *tls.Conn, tb *Timebase, opt TapOptions) *Tap {
+	return newTap(conn, newSocket(conn.NetConn(), tb), opt)
+}
+
+func newTap(conn net.Conn, sock *socket, opt TapOptions) *Tap {
+	t := &Tap{conn: conn, sock: sock, tb: sock.tb, withhold: opt.Withhold}
+	t.idle.L = &t.mu
+	t.in.masked, t.out.masked = opt.Server, !opt.Server
+	if len(opt.Read) > 0 {
+		t.pre = append([]byte(nil), opt.Read...)
+		t.preAt = sock.last
+		if !t.preAt.Set() {
+			t.preAt = UserInstant(t.tb.Now())
+		}
+	}
+	return t
+}
+
+// ExpectEcho makes the Tap judge the marks of arriving messages. Call it
+// before the first read.
+func (t *Tap) ExpectEcho(run uint32, n uint64) { t.td.ExpectEcho(run, n) }
+
+// Trace returns the trace so far.
+func (t *Tap) Trace() Trace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.td.Trace
+}
+
+// Read is the library's.
+func (t *Tap) Read(p []byte) (int, error) {
+	t.mu.Lock()
+	switch {
+	case t.letGo, t.owned:
+		t.mu.Unlock()
+		return 0, net.ErrClosed
+	case t.handed:
+		t.mu.Unlock()
+		return 0, ErrHandover
+	case len(t.pre) > 0:
+		n := copy(p, t.pre)
+		t.pre = t.pre[n:]
+		keep := t.observe(p[:n], t.preAt)
+		t.mu.Unlock()
+		return t.keep(keep, nil)
+	}
+	t.inRead = true
+	t.mu.Unlock()
+
+	n, err := t.conn.Read(p)
+
+	t.mu.Lock()
+	t.inRead = false
+	if t.wokenRead {
+		t.wokenRead = false
+		t.arm(t.deadline)
+	}
+	keep := t.observe(p[:n], t.sock.last)
+	if err != nil {
+		t.ended(err)
+	}
+	t.mu.Unlock()
+	return t.keep(keep, err)
+}
+
+// keep is what a library's read returns for n bytes before a withheld Close.
+func (t *Tap) keep(n int, err error) (int, error) {
+	if n == 0 && t.handed && err == nil {
+		return 0, ErrHandover
+	}
+	return n, err
+}
+
+// observe feeds arrived bytes to the decoder and returns how many of them the
+// library may see.
+func (t *Tap) observe(p []byte, at Instant) int {
+	keep := len(p)
+	for off := 0; ; {
+		if t.withhold && !t.handed && off < len(p) && t.in.boundary() && Opcode(p[off]&0x0F) == OpClose {
+			t.handed = true
+			keep = off
+		}
+		n, ev, done := t.in.next(p[off:])
+		if done {
+			return keep
+		}
+		off += n
+		if ev.Kind != None {
+			ev.At, ev.Seen, ev.Dir = at, t.tb.Now(), In
+			t.td.Step(ev)
+		}
+	}
+}
+
+// ended notes the end of the connection, or of its TLS session, after a read
+// that failed with err.
+func (t *Tap) ended(err error) {
+	ev := t.sock.end
+	if ev.Kind == None {
+		if t.conn == net.Conn(t.sock) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		// The TLS session ended or broke, and TCP goes on below it.
+		now := t.tb.Now()
+		ev = Event{Kind: CloseNotify, At: UserInstant(now), Seen: now}
+		if !errors.Is(err, io.EOF) {
+			ev.Kind = Failed
+		}
+	}
+	ev.Open = t.in.open()
+	t.td.Step(ev)
+}
+
+// Write is the library's.
+func (t *Tap) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	for t.inWrite && !t.letGo {
+		t.idle.Wait()
+	}
+	if t.letGo {
+		t.mu.Unlock()
+		return 0, net.ErrClosed
+	}
+	return t.write(p)
+}
+
+// write passes p to the socket. It is entered with the mutex held and no write
+// in progress, and leaves it unlocked. Own Close frames are noted before they
+// are handed to the socket: the peer's answer may arrive before write returns.
+func (t *Tap) write(p []byte) (int, error) {
+	t.inWrite = true
+	closing := t.announce(p)
+	t.mu.Unlock()
+
+	n, err := t.conn.Write(p)
+
+	t.mu.Lock()
+	t.inWrite = false
+	if t.wokenWrite {
+		t.wokenWrite = false
+		t.conn.SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
+		t.halfFrame = true
+	}
+	if closing {
+		kind := CloseDone
+		if err != nil {
+			kind = CloseFailed
+		}
+		now := t.tb.Now()
+		t.td.Step(Event{Kind: kind, Dir: Out, At: UserInstant(now), Seen: now})
+	}
+	t.idle.Broadcast()
+	t.mu.Unlock()
+	return n, err
+}
+
+// announce feeds outgoing bytes to the decoder before they are written and
+// reports whether a Close is among them.
+func (t *Tap) announce(p []byte) (closing bool) {
+	now := t.tb.Now()
+	for off := 0; ; {
+		n, ev, done := t.out.next(p[off:])
+		if done {
+			return closing
+		}
+		off += n
+		if ev.Kind == None || ev.Kind == Broken {
+			continue // what is broken on the way out is the peer's to judge
+		}
+		closing = closing || ev.Kind == Close
+		ev.At, ev.Seen, ev.Dir = UserInstant(now), now, Out
+		t.td.Step(ev)
+	}
+}
+
+// Close lets the library go. The library calls it under its own locks, so it
+// neither closes the socket nor waits.
+func (t *Tap) Close() error {
+	t.LetGo()
+	return nil
+}
+
+// LetGo refuses the library from now on, and wakes it where it is inside the
+// socket. Where it is not, no deadline is touched: a late Close must not wake
+// the owner's own reads.
+func (t *Tap) LetGo() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.letGo = true
+	t.wake()
+}
+
+// wake moves the deadlines of the library's read and of a write in progress to
+// the past.
+func (t *Tap) wake() {
+	if t.inRead && !t.wokenRead {
+		t.wokenRead = true
+		t.arm(past)
+	}
+	if t.inWrite && !t.wokenWrite {
+		t.wokenWrite = true
+		t.conn.SetWriteDeadline(past)
+	}
+	t.idle.Broadcast()
+}
+
+// past is a deadline that has expired.
+var past = time.Unix(1, 0)
+
+// arm sets the socket's read deadline where it differs.
+func (t *Tap) arm(d time.Time) {
+	if t.armed != d {
+		t.armed = d
+		t.conn.SetReadDeadline(d)
+	}
+}
+
+// SetDeadline bounds the library's reads from now on, the one in progress
+// included, by the offset d; 0 for no bound. A read that meets it fails with
+// os.ErrDeadlineExceeded, and nothing is closed.
+func (t *Tap) SetDeadline(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.deadline = time.Time{}
+	if d != 0 {
+		t.deadline = t.tb.Time(d)
+	}
+	if !t.wokenRead && !t.owned {
+		t.arm(t.deadline)
+	}
+}
+
+// Interrupt lets the library go and ends the owner's waits, the one in
+// progress and all that follow, with ErrInterrupted.
+func (t *Tap) Interrupt() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.letGo, t.interrupted = true, true
+	t.wake()
+	if t.inNext {
+		t.arm(past)
+	}
+}
+
+// Next reads for the owner: from now on the library's reads are refused. It
+// waits, until the offset limit at most, for bytes of the peer and feeds
+// them to the Teardown. It returns nil when bytes came, io.EOF or the socket's
+// error when the connection has ended, os.ErrDeadlineExceeded at the limit and
+// ErrInterrupted. At the limit it looks once more at what has already arrived:
+// a busy process is late, the kernel's stamps are not.
+func (t *Tap) Next(buf []byte, limit time.Duration) error {
+	t.mu.Lock()
+	switch {
+	case t.interrupted:
+		t.mu.Unlock()
+		return ErrInterrupted
+	case len(t.pre) > 0:
+		t.observe(t.pre, t.preAt)
+		t.pre = nil
+		t.mu.Unlock()
+		return nil
+	}
+	t.owned, t.inNext = true, true
+	t.arm(t.tb.Time(limit))
+	conn := t.conn
+	if t.td.Trace.Notify.Set() {
+		conn = t.sock // TLS has nothing more to say; the FIN is still to come
+	}
+	t.mu.Unlock()
+
+	n, err := conn.Read(buf)
+	if errors.Is(err, os.ErrDeadlineExceeded) && n == 0 {
+		n, err = t.lastLook(conn, buf)
+	}
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.inNext = false
+	if conn == t.conn {
+		t.observe(buf[:n], t.sock.last)
+	}
+	if err != nil {
+		t.ended(err)
+	}
+	switch {
+	case t.td.Trace.Ending != None:
+		return io.EOF
+	case t.interrupted:
+		return ErrInterrupted
+	case errors.Is(err, io.EOF) || n > 0:
+		return nil // a close_notify, or bytes
+	}
+	return err
+}
+
+// lastLook reads what has arrived, without waiting where that can be had: TLS
+// and plain reads need a deadline in the future.
+func (t *Tap) lastLook(conn net.Conn, buf []byte) (int, error) {
+	if conn == net.Conn(t.sock) && t.sock.stamp != nil {
+		return t.sock.tryRead(buf)
+	}
+	t.mu.Lock()
+	t.arm(t.tb.Time(t.tb.Now() + time.Millisecond))
+	t.mu.Unlock()
+	return conn.Read(buf)
+}

@@ -1,0 +1,206 @@
+package wire
+
+import (
+	"syscall"
+	"time"
+)
+
+// State is the state of a connection, with the names of .NET's WebSocketState.
+// A Teardown begins at Open; what comes before is the Handshake's.
+type State uint8
+
+const (
+	// Open: no Close frame either way.
+	Open State = iota
+	// CloseSent: the own Close is wholly written, the peer's has not arrived.
+	CloseSent
+	// CloseReceived: the peer's Close has arrived, the own is not written.
+	CloseReceived
+	// Closed: both Close frames passed. Whatever TCP does then, it stays.
+	Closed
+	// Aborted: the connection ended, or was cut, before both had passed.
+	Aborted
+)
+
+// String returns the .NET name.
+func (s State) String() string {
+	return [...]string{"Open", "CloseSent", "CloseReceived", "Closed", "Aborted"}[s]
+}
+
+// A Trace is what is known of one connection's teardown: the first time of
+// each event of interest and the facts that classification needs.
+type Trace struct {
+	State State
+
+	OwnClose     Instant // own Close handed to write
+	OwnCloseDone bool    // wholly written
+	OwnCloseLost bool    // could not be wholly written
+	OwnCode      int     // CodeNoStatus for an empty one; meaningless before OwnClose
+
+	PeerClose     Instant       // peer's Close complete
+	PeerCloseSeen time.Duration // when this process read it
+	PeerCode      int
+	PeerReason    string // at most 123 bytes, as received: hostile text
+
+	Notify Instant // peer's TLS close_notify
+	End    Instant // peer's FIN or RST, or the connection's failure
+	Ending Kind    // None, FIN, RST or Failed
+	Errno  syscall.Errno
+	Cut    Instant // own planned cut
+	Shut   Instant // own close of the socket
+
+	Rule      Rule // first rule broken by the peer
+	Truncated bool // the end came inside a frame or message of the peer
+
+	Sent       uint64 // data messages written
+	Received   uint64 // data messages that arrived
+	AfterClose uint64 // of these, after the own Close and before the peer's
+	Lost       uint64 // gaps in the sequence of own messages that came back
+	NextSeq    uint64 // sequence number expected back next
+}
+
+// Both reports whether both Close frames have passed.
+func (t *Trace) Both() bool { return t.OwnCloseDone && t.PeerClose.Set() }
+
+// SecondClose is when the later of the two Close frames passed. It is Set only
+// when both have.
+func (t *Trace) SecondClose() Instant {
+	if !t.Both() {
+		return Instant{}
+	}
+	if t.OwnClose.At > t.PeerClose.At {
+		return t.OwnClose
+	}
+	return t.PeerClose
+}
+
+// Teardown is the state machine of a connection's end. Step moves it on; it
+// never reads a clock.
+type Teardown struct {
+	Trace Trace
+
+	echo bool // judge the marks of messages that arrive
+	mark Mark // run and connection of this end's marks
+}
+
+// ExpectEcho makes the machine judge the marks of arriving messages: those of
+// this run must be this connection's own, in sequence.
+func (t *Teardown) ExpectEcho(run uint32, n uint64) {
+	t.echo, t.mark = true, Mark{Run: run, N: n}
+}
+
+// Step takes one event. Events after the end, and repetitions, change nothing
+// but the flags that speak of them.
+func (t *Teardown) Step(ev Event) {
+	tr := &t.Trace
+	if tr.Ending != None && ev.Dir == In {
+		return
+	}
+	switch ev.Kind {
+	case Message:
+		t.message(ev)
+	case Ping, Pong, CloseNotify:
+		t.other(ev)
+	case Broken:
+		t.breach(ev.Rule)
+	case Close:
+		t.close(ev)
+	case CloseDone:
+		tr.OwnCloseDone = true
+		t.advance(CloseSent)
+	case CloseFailed:
+		tr.OwnCloseLost = true
+	case FIN, RST, Failed:
+		tr.End, tr.Ending, tr.Errno = ev.At, ev.Kind, ev.Errno
+		tr.Truncated = ev.Open
+		t.abort()
+	case Cut:
+		tr.Cut = ev.At
+		t.abort()
+	}
+}
+
+// advance moves towards Closed by one Close frame, own or the peer's.
+func (t *Teardown) advance(one State) {
+	switch t.Trace.State {
+	case Open:
+		t.Trace.State = one
+	case CloseSent, CloseReceived:
+		if t.Trace.State != one {
+			t.Trace.State = Closed
+		}
+	}
+}
+
+// abort ends every state but Closed, which is final.
+func (t *Teardown) abort() {
+	if t.Trace.State != Closed {
+		t.Trace.State = Aborted
+	}
+}
+
+func (t *Teardown) close(ev Event) {
+	tr := &t.Trace
+	if ev.Dir == Out {
+		if !tr.OwnClose.Set() {
+			tr.OwnClose, tr.OwnCode = ev.At, ev.Code
+		}
+		return
+	}
+	if tr.PeerClose.Set() {
+		t.breach(RuleSecondClose)
+		return
+	}
+	tr.PeerClose, tr.PeerCloseSeen = ev.At, ev.Seen
+	tr.PeerCode, tr.PeerReason = ev.Code, string(ev.Reason)
+	t.breach(ev.Rule)
+	t.advance(CloseReceived)
+}
+
+func (t *Teardown) other(ev Event) {
+	if ev.Kind == CloseNotify && !t.Trace.Notify.Set() {
+		t.Trace.Notify = ev.At
+	}
+}
+
+func (t *Teardown) message(ev Event) {
+	tr := &t.Trace
+	if ev.Dir == Out {
+		tr.Sent++
+		return
+	}
+	if tr.PeerClose.Set() {
+		t.breach(RuleDataAfterClose)
+		return
+	}
+	tr.Received++
+	if tr.OwnClose.Set() && ev.At.At > tr.OwnClose.At {
+		tr.AfterClose++
+	}
+	if t.echo {
+		t.judge(ev.Head)
+	}
+}
+
+// judge compares an arriving message's mark with what this connection sent.
+// Messages without a mark, or of another run, are nobody's business.
+func (t *Teardown) judge(head []byte) {
+	m, ok := parseMark(head)
+	if !ok || m.Run != t.mark.Run {
+		return
+	}
+	if m.N != t.mark.N {
+		t.breach(RuleForeignMessage)
+		return
+	}
+	if m.Seq >= t.Trace.NextSeq {
+		t.Trace.Lost += m.Seq - t.Trace.NextSeq
+		t.Trace.NextSeq = m.Seq + 1
+	}
+}
+
+func (t *Teardown) breach(r Rule) {
+	if t.Trace.Rule == NoRule {
+		t.Trace.Rule = r
+	}
+}
