@@ -64,7 +64,11 @@ func (t *Tap) Cut(reset bool) error {
 	} else {
 		t.drain()
 	}
-	t.step(Cut)
+	t.mu.Lock()
+	now := t.tb.Now()
+	t.td.Step(Event{Kind: Cut, Dir: Out, At: UserInstant(now), Seen: now})
+	t.td.Trace.Reset = reset
+	t.mu.Unlock()
 	return errors.Join(err, t.sock.Close())
 }
 
@@ -89,14 +93,6 @@ func (t *Tap) drain() {
 			return
 		}
 	}
-}
-
-// step moves the Teardown by an own event at this moment.
-func (t *Tap) step(kind Kind) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.tb.Now()
-	t.td.Step(Event{Kind: kind, Dir: Out, At: UserInstant(now), Seen: now})
 }
 
 // Confirm makes sure of a FIN that was read while own bytes were still under

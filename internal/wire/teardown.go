@@ -47,6 +47,7 @@ type Trace struct {
 	Ending Kind    // None, FIN, RST or Failed
 	Errno  syscall.Errno
 	Cut    Instant // own planned cut
+	Reset  bool    // the cut was made by RST
 	Shut   Instant // own close of the socket
 
 	Rule      Rule // first rule broken by the peer
@@ -57,6 +58,7 @@ type Trace struct {
 	AfterClose uint64 // of these, after the own Close and before the peer's
 	Lost       uint64 // gaps in the sequence of own messages that came back
 	NextSeq    uint64 // sequence number expected back next
+	SentSeq    uint64 // sequence number that the next own message will have
 }
 
 // Both reports whether both Close frames have passed.
@@ -167,6 +169,9 @@ func (t *Teardown) message(ev Event) {
 	tr := &t.Trace
 	if ev.Dir == Out {
 		tr.Sent++
+		if m, ok := parseMark(ev.Head); t.echo && ok {
+			tr.SentSeq = m.Seq + 1
+		}
 		return
 	}
 	if tr.PeerClose.Set() {

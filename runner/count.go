@@ -1,0 +1,133 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsload/wsload/internal/wire"
+	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/stats"
+)
+
+// count makes the connection's one Outcome and records it.
+func (c *connection) count(e *evidence) {
+	o := stats.Outcome{N: c.lc.N, Entry: c.lc.Entry, Opened: e.open == nil}
+	o.Class, o.Detail = classify(e)
+	measureOpen(&o, c.due, &c.hs)
+	if o.Opened {
+		c.account(&o, e)
+	}
+	o.Ended = c.shard.e.tb.Now()
+	c.shard.rec.Add(&o, func() []stats.Moment { return c.timeline(e) })
+	c.shard.e.settled(c, &o, e)
+}
+
+// account fills in what only an opened connection has.
+func (c *connection) account(o *stats.Outcome, e *evidence) {
+	tr := &e.trace
+	o.Forward = c.forward
+	if tr.OwnCloseDone {
+		o.CodeSent = tr.OwnCode
+	}
+	if tr.PeerClose.Set() {
+		o.CodeReceived = tr.PeerCode
+	}
+	o.ClosedFirst = stats.Client
+	if tr.Ending != wire.None && (!tr.Cut.Set() || tr.End.At < tr.Cut.At) {
+		o.ClosedFirst = stats.Server
+	}
+	o.Messages = stats.Messages{
+		Sent: tr.Sent, Received: tr.Received, AfterClose: tr.AfterClose,
+		Skipped: c.skipped.Load(), Lost: c.lost(tr),
+	}
+	c.attribute(o, tr)
+	if c.lc.N%probeEvery == 0 {
+		c.probe(o)
+	}
+	measureClose(o, e)
+}
+
+// lost counts own messages that never came back. The tail counts only where
+// the peer closed in order, with all it had to say said.
+func (c *connection) lost(tr *wire.Trace) uint64 {
+	if !c.shard.e.echo {
+		return 0
+	}
+	if tr.Both() && tr.SentSeq > tr.NextSeq {
+		return tr.Lost + tr.SentSeq - tr.NextSeq
+	}
+	return tr.Lost
+}
+
+// attribute gives the library's refusals their cause.
+func (c *connection) attribute(o *stats.Outcome, tr *wire.Trace) {
+	n := c.refused.Load()
+	switch {
+	case n == 0:
+	case tr.OwnClose.Set() || tr.PeerClose.Set():
+		o.InvalidState[stats.Race] = n
+	case tr.Ending != wire.None || tr.Cut.Set() || o.Class == stats.Interrupted || o.Class == stats.NoClose:
+		o.InvalidState[stats.Echo] = n
+	default:
+		o.InvalidState[stats.Unexplained] = n
+	}
+}
+
+// probeEvery is the sampling of the probes: one connection in so many.
+const probeEvery = 16
+
+// probe asks the library, after the close, for one write and one read. Both
+// must be refused; one that succeeds is a fault of the client library.
+func (c *connection) probe(o *stats.Outcome) {
+	_, _, readErr := c.lib.Read(context.Background())
+	writeErr := c.lib.Write(context.Background(), websocket.MessageText, []byte("probe"))
+	for _, err := range []error{readErr, writeErr} {
+		if err == nil {
+			o.ProbeAccepted++
+		} else {
+			o.InvalidState[stats.Probe]++
+		}
+	}
+}
+
+// timeline lists what is known of the connection's life, in order.
+func (c *connection) timeline(e *evidence) []stats.Moment {
+	var all []stats.Moment
+	add := func(event string, at wire.Instant) {
+		if at.Set() {
+			all = append(all, stats.Moment{At: at.At, Event: event, Clock: at.Source.String()})
+		}
+	}
+	tr := &e.trace
+	if c.hs.Begun != 0 {
+		add("dial", wire.UserInstant(c.hs.Begun))
+	}
+	add("tcp connected", c.hs.Connected)
+	add("tls secured", c.hs.Secured)
+	add("upgrade sent", c.hs.Asked)
+	add("response arrived", c.hs.Answered)
+	if e.open != nil {
+		return append(all, stats.Moment{At: c.shard.e.tb.Now(), Event: "failed: " + e.open.Error(), Clock: "user"})
+	}
+	if e.begun {
+		add("close planned", wire.UserInstant(e.planned))
+	}
+	if c.plan.Mode == scenario.Passive && !e.waits() {
+		add("trigger sent", e.trigger)
+	}
+	add(fmt.Sprintf("close %d sent", tr.OwnCode), tr.OwnClose)
+	add(fmt.Sprintf("close %d arrived", tr.PeerCode), tr.PeerClose)
+	if tr.PeerClose.Set() {
+		add(fmt.Sprintf("close read, reason %q", tr.PeerReason), wire.UserInstant(tr.PeerCloseSeen))
+	}
+	add("tls close_notify", tr.Notify)
+	add("peer "+endDetail(tr), tr.End)
+	add("cut", tr.Cut)
+	add("socket closed", tr.Shut)
+	slices.SortStableFunc(all, func(a, b stats.Moment) int { return cmp.Compare(a.At, b.At) })
+	return all
+}

@@ -1,0 +1,27 @@
+// Package runner does what a scenario says: it opens the connections of a
+// [scenario.Plan], keeps a receive loop on each, closes them on schedule and
+// hands out what happened as [stats.Summary] values. It prints nothing.
+//
+// The flow of a run:
+//
+//	pace        releases starts: the ramp by arithmetic, then replacements
+//	            as slots become free and the rate allows
+//	connection  one goroutine per connection, its owner: dial, opening
+//	            dialogue, receive loop, then the rest of the teardown
+//	schedule    one goroutine per shard fires what is due: closes, messages
+//	closer      begins a connection's planned close
+//	classify    lifecycle and wire trace to exactly one Outcome
+//	shard       a Recorder for a part of the slots; flipped each interval
+//	            and merged into the interval's Summary, then into the total
+//
+// The client library speaks the protocol as long as the connection is held.
+// When its part is over - it has seen the peer's Close, or was let go - the
+// owner reads on through the wire.Tap until the connection settles: by its own
+// planned cut, the peer's FIN or RST, limits.close, limits.fin, or the end of
+// the run. An Outcome is computed once, from the trace up to there.
+//
+// A run ends in order: when the plan's duration is over, or the context is
+// done, nothing new opens, what is open is closed early, and what is still
+// open after limits.drain is cut. Run returns when every goroutine has ended,
+// and every connection that was started is in exactly one class.
+package runner

@@ -1,0 +1,73 @@
+package runner
+
+import (
+	"context"
+	"time"
+)
+
+// pace releases starts until ctx is done, or, where each connection lives
+// once, until the last was released. The ramp is arithmetic; after it, a slot
+// that has become free is filled as soon as the rate allows.
+func (e *engine) pace(ctx, dials context.Context) {
+	w := newWaiter(e)
+	defer w.timer.Stop()
+	k := 0
+	last := time.Duration(0)
+	for s := range e.opt.Shard.Slots(e.plan.Load.Connections) {
+		lc := e.plan.Lifecycle(uint64(s))
+		if !w.until(ctx, lc.Start) {
+			return
+		}
+		last = lc.Start
+		e.shards[k%len(e.shards)].launch(dials, lc, lc.Start)
+		k++
+	}
+	if e.plan.Load.Duration == 0 {
+		return
+	}
+	rate := e.share(e.plan.Load.Rate)
+	from, n := last, uint64(0)
+	for {
+		var f slot
+		select {
+		case <-ctx.Done():
+			return
+		case f = <-e.free:
+		}
+		n++
+		at := from + rate.At(n)
+		if f.from > at {
+			from, n, at = f.from, 0, f.from
+		}
+		if !w.until(ctx, at) {
+			return
+		}
+		e.shards[k%len(e.shards)].launch(dials, e.plan.Lifecycle(f.n), at)
+		k++
+	}
+}
+
+// A waiter waits for offsets of the run with one timer.
+type waiter struct {
+	e     *engine
+	timer *time.Timer
+}
+
+func newWaiter(e *engine) *waiter {
+	return &waiter{e: e, timer: time.NewTimer(time.Hour)}
+}
+
+// until waits for the offset at. It reports false when ctx was done first.
+func (w *waiter) until(ctx context.Context, at time.Duration) bool {
+	wait := at - w.e.tb.Now()
+	if wait <= 0 {
+		return ctx.Err() == nil
+	}
+	w.timer.Reset(wait)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-w.timer.C:
+		return true
+	}
+}

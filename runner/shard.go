@@ -1,0 +1,68 @@
+package runner
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/stats"
+)
+
+// A shard is a part of the slots of this process: its own recorder and its own
+// schedule, so that shards do not meet on a lock.
+type shard struct {
+	e        *engine
+	rec      *stats.Recorder
+	schedule *schedule
+
+	mu   sync.Mutex
+	live map[*connection]struct{}
+}
+
+// fire does what is due on a connection.
+func (s *shard) fire(d due) {
+	switch d.task {
+	case taskClose:
+		if s.e.plan.Closes.Shape.Kind() == scenario.ShapeRate {
+			s.e.paced.eligible(d)
+			return
+		}
+		d.c.beginClose(d.at, false)
+	case taskForward:
+		d.c.beginClose(d.at, true)
+	case taskPaced:
+		s.e.paced.tick(d.at)
+	case taskSend, taskPing:
+		s.e.traffic.due(d)
+	}
+}
+
+// launch starts the life of a connection that is due.
+func (s *shard) launch(ctx context.Context, lc scenario.Lifecycle, at time.Duration) {
+	c := &connection{shard: s, lc: lc, due: at, plan: &s.e.plan.Closes.Mix[lc.Entry]}
+	s.mu.Lock()
+	s.live[c] = struct{}{}
+	s.mu.Unlock()
+	s.rec.Started()
+	s.e.wg.Go(func() {
+		c.live(ctx)
+		s.mu.Lock()
+		delete(s.live, c)
+		s.mu.Unlock()
+		s.e.freed(lc)
+	})
+}
+
+// each calls f for every connection that has not settled.
+func (s *shard) each(f func(*connection)) {
+	s.mu.Lock()
+	all := make([]*connection, 0, len(s.live))
+	for c := range s.live {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	for _, c := range all {
+		f(c)
+	}
+}
