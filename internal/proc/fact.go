@@ -1,0 +1,64 @@
+package proc
+
+import "math"
+
+// Unlimited is the value of a limit that is switched off.
+const Unlimited = math.MaxInt64
+
+// Fact is a number the platform may not tell. Where OK is false it is unknown
+// and N is 0.
+type Fact struct {
+	N  int64
+	OK bool
+}
+
+func known(n int64) Fact { return Fact{N: n, OK: true} }
+
+// Host holds the facts of the host that limit its connections. On Linux they
+// are those of the process's network namespace.
+type Host struct {
+	Ports         Ports
+	Somaxconn     Fact // largest backlog of a listener (net.core.somaxconn)
+	TimeWaitReuse Fact // tcp_tw_reuse: 0 never, 1 always, 2 on loopback only
+	TimeWait      Fact // sockets in TIME_WAIT now, IPv4 and IPv6
+	MaxTimeWait   Fact // most of them before the kernel drops some (tcp_max_tw_buckets)
+	Orphans       Fact // sockets in teardown that no process holds any more
+}
+
+// Ports is the range the kernel picks a local port from when a connection
+// does not name one.
+type Ports struct {
+	Low, High int // both inclusive
+	Reserved  int // ports in between that are never picked
+	OK        bool
+}
+
+// Count returns how many connections one source address can hold to one
+// destination address and port; 0 when the range is unknown.
+func (p Ports) Count() int {
+	if !p.OK {
+		return 0
+	}
+	return max(p.High-p.Low+1-p.Reserved, 0)
+}
+
+// Process holds the facts of this process.
+type Process struct {
+	Descriptors Fact // open now
+	SoftLimit   Fact // most open descriptors (RLIMIT_NOFILE); Go raises it to HardLimit at start
+	HardLimit   Fact // what SoftLimit may be raised to without privilege
+	RSS         Fact // memory in use, bytes
+	CPU         Fact // user and system time used so far, ns
+}
+
+// ReadHost reads the facts of the host as they are now.
+func ReadHost() Host { return readHost() }
+
+// Self reads the facts of this process as they are now. It is cheap enough to
+// be called every second: a few system calls, a directory listing on Linux
+// before 6.2.
+func Self() Process {
+	process := Process{Descriptors: descriptors(), RSS: rss("self"), CPU: cpu()}
+	process.SoftLimit, process.HardLimit = descriptorLimits()
+	return process
+}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package proc
+
+// RSS reads the memory in use by a process, in bytes. It is unknown on this
+// platform.
+func RSS(pid int) Fact { return Fact{} }
+
+func rss(string) Fact { return Fact{} }
+
+func readHost() Host { return Host{} }
+
+func descriptors() Fact { return Fact{} }
