@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Runs every check of the repository, cheap ones first. CI runs the same.
+# It needs Go; the rest is installed by scripts/lab/lab.sh (as root on Debian).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+concurrent=(./runner ./stats ./internal/memnet ./internal/target ./internal/wire)
+fuzz_time=10s
+
+current="start"
+step() {
+	current=$*
+	printf '\n== %s (at %d s)\n' "$current" "$SECONDS"
+}
+finish() {
+	local status=$?
+	if [ "$status" = 0 ]; then
+		printf '\ncheck: all passed in %d s\n' "$SECONDS"
+	else
+		printf '\ncheck: FAILED at: %s (after %d s)\n' "$current" "$SECONDS" >&2
+	fi
+}
+trap finish EXIT
+
+formatted() {
+	local unformatted
+	unformatted=$(gofmt -l .)
+	[ -z "$unformatted" ] || {
+		printf 'gofmt would change:\n%s\n' "$unformatted" >&2
+		return 1
+	}
+}
+
+# fuzz runs every fuzz target of the module for a short time.
+fuzz() {
+	local package target targets found=0
+	for package in $(go list ./...); do
+		targets=$(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true)
+		for target in $targets; do
+			echo "$package $target"
+			go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzz_time" "$package"
+			found=$((found + 1))
+		done
+	done
+	[ "$found" -gt 0 ] || {
+		echo "no fuzz target was found" >&2
+		return 1
+	}
+}
+
+# smoke runs the command on a real scenario: what started has ended, each in
+# one class, and nothing happened that must never happen.
+smoke() {
+	go run ./cmd/wsload run -c configs/smoke.yaml --json | jq -e '
+		.schema == "wsload.result/1" and .complete and (.total
+			| .connections.started > 0
+			and .connections.ended == .connections.started
+			and ([.outcomes[].count] | add) == .connections.started
+			and .errors.invalid_state.unexplained == 0
+			and .errors.probe_accepted == 0)'
+}
+
+step "gofmt"
+formatted
+step "go vet"
+go vet ./...
+for os in darwin windows; do
+	step "go vet for $os"
+	GOOS=$os go vet ./...
+done
+step "staticcheck"
+go run "$staticcheck" ./...
+step "lab: install the servers of the end-to-end tests"
+scripts/lab/lab.sh install
+step "go test"
+go test ./...
+step "go test -race, concurrent packages"
+go test -race "${concurrent[@]}"
+step "fuzz, $fuzz_time each"
+fuzz
+step "smoke run"
+smoke
