@@ -49,13 +49,16 @@ func (c *connection) close() {
 	// The library's read ends at the limit at the latest; the owner then holds
 	// the connection to the exact one.
 	c.tap.SetDeadline(now + c.shard.e.plan.Limits.Close)
+	c.mu.Lock()
+	c.step = wire.UserInstant(now)
+	if c.plan.Mode == scenario.Passive {
+		c.trigger = c.step
+	}
+	c.mu.Unlock()
 	if c.plan.Mode == scenario.Active {
 		c.refuse(c.lib.Close(websocket.StatusCode(c.plan.Code), c.plan.Reason))
 		return
 	}
-	c.mu.Lock()
-	c.trigger = wire.UserInstant(now)
-	c.mu.Unlock()
 	order := scenario.Expand(c.plan.Trigger.Send, c.lc.N)
 	err := c.lib.Write(context.Background(), websocket.MessageText, []byte(order))
 	c.refuse(err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -45,6 +44,7 @@ type connection struct {
 	stage       stage
 	planned     time.Duration // planned close
 	forward     bool
+	step        wire.Instant // when the closer began
 	trigger     wire.Instant
 	sent        bool // the trigger is wholly written
 	interrupted bool
@@ -52,7 +52,6 @@ type connection struct {
 
 	refused atomic.Uint32 // operations the library refused as too late
 	sending atomic.Bool   // a message of the traffic is due or under way
-	ping    atomic.Bool   // a ping is due
 	seq     uint64        // of the next message of the traffic; belongs to who set sending
 	skipped atomic.Uint64
 }
@@ -189,87 +188,4 @@ func (c *connection) interrupt() {
 	if c.stage != opening { // else the dial's context ends it
 		c.tap.Interrupt()
 	}
-}
-
-// buffers are for reading without the library: the library's own are back in
-// its pool by then.
-var buffers = sync.Pool{New: func() any { return new([4096]byte) }}
-
-// finish takes the connection from where the library left it until it settles.
-func (c *connection) finish(e *evidence) {
-	buf := buffers.Get().(*[4096]byte)
-	defer buffers.Put(buf)
-	s := c.take()
-	for !c.proceed(&s, e, buf[:]) {
-	}
-	c.settle(e, &s)
-}
-
-// proceed makes the next move and reports whether the connection has settled.
-func (c *connection) proceed(s *situation, e *evidence, buf []byte) (settled bool) {
-	tr := c.tap.Trace()
-	do := s.next(&tr)
-	switch do.act {
-	case actSettle:
-		return true
-	case actCut:
-		c.tap.Cut(c.plan.How != scenario.FIN)
-		return true
-	case actAnswer:
-		c.tap.LetGo()
-		code := tr.PeerCode
-		if tr.Rule != wire.NoRule {
-			code = 1002 // RFC 6455 section 7.1.7
-		}
-		c.tap.WriteClose(code, "", do.limit)
-		return false
-	}
-	err := c.tap.Next(buf, do.limit)
-	switch {
-	case err == nil, errors.Is(err, io.EOF):
-		return false
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		do.late(e)
-	case errors.Is(err, wire.ErrInterrupted):
-		e.interrupted = true
-	}
-	return true
-}
-
-// settle ends what is left of the connection and completes the evidence.
-func (c *connection) settle(e *evidence, s *situation) {
-	if e.timedOut {
-		e.unsent = c.tap.Unsent()
-	}
-	c.tap.LetGo()
-	if c.closer != nil {
-		<-c.closer
-	}
-	c.lib.CloseNow() // the wire has the verdict; the library's is not asked
-	tr := c.tap.Trace()
-	if tr.Ending == wire.FIN {
-		c.tap.Confirm(c.shard.e.tb.Now() + c.shard.e.plan.Limits.Fin)
-	}
-	c.tap.Shut()
-	e.trace = c.tap.Trace()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e.planned, e.begun = c.planned, c.stage == closing
-	e.trigger, e.sent = c.trigger, c.sent
-	if s.lateClose(&e.trace, c.trigger) {
-		// It came after limits.close had run out: too late to count.
-		e.trace.PeerClose, e.timedOut = wire.Instant{}, true
-	}
-}
-
-// take makes the owner's side of the bargain with the closer: once the library
-// is through, a planned close that has not begun never will.
-func (c *connection) take() situation {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stage == held {
-		c.stage = ending
-	}
-	limits := &c.shard.e.plan.Limits
-	return situation{c: c, close: limits.Close, fin: limits.Fin, left: c.shard.e.tb.Now()}
 }

@@ -36,7 +36,7 @@ type engine struct {
 	opened   atomic.Int64
 	failed   atomic.Int64
 	closing  atomic.Int64
-	over     atomic.Bool  // nothing new opens any more
+	over     atomic.Bool // nothing new opens any more
 	hopeless context.CancelCauseFunc
 
 	mu       sync.Mutex

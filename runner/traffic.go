@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -19,14 +18,17 @@ const maxSenders = 64
 // traffic sends the messages and pings of held connections. Connections do not
 // have a goroutine for it: the schedules say what is due, a few workers write.
 type traffic struct {
-	e       *engine
-	queue   chan *connection
-	workers atomic.Int32
-	wg      sync.WaitGroup
+	e     *engine
+	queue chan due
+	wg    sync.WaitGroup
+
+	mu      sync.Mutex
+	workers int
+	pending int // queued or being written
 }
 
 func newTraffic(e *engine) *traffic {
-	return &traffic{e: e, queue: make(chan *connection, 4096)}
+	return &traffic{e: e, queue: make(chan due, 4096)}
 }
 
 // begin schedules a connection's first message and ping. Connections are
@@ -54,50 +56,54 @@ func (t *traffic) due(d due) {
 	if gone {
 		return
 	}
+	next := d
 	if d.task == taskPing {
-		d.at += t.e.plan.Traffic.Ping
-		c.shard.schedule.add(d)
-		c.ping.Store(true)
+		next.at += t.e.plan.Traffic.Ping
 	} else {
-		d.at += t.e.plan.Traffic.Every
-		c.shard.schedule.add(d)
-		if c.sending.Swap(true) {
-			c.skipped.Add(1)
-			return
-		}
+		next.at += t.e.plan.Traffic.Every
 	}
-	t.hand(c, d.task)
+	c.shard.schedule.add(next)
+	if d.task == taskSend && c.sending.Swap(true) {
+		c.skipped.Add(1)
+		return
+	}
+	t.hand(d)
 }
 
-// hand gives a connection to a worker, a new one where all are busy and the
-// bound allows.
-func (t *traffic) hand(c *connection, what task) {
-	if n := t.workers.Load(); n == 0 || n < maxSenders && len(t.queue) > 0 {
-		if t.workers.CompareAndSwap(n, n+1) {
-			t.wg.Go(t.work)
-		}
-	}
+// hand gives what is due to a worker, a new one where all are busy and the
+// bound allows. Where even the queue is full, a message is skipped.
+func (t *traffic) hand(d due) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	select {
-	case t.queue <- c:
+	case t.queue <- d:
 	default:
-		if what == taskSend {
-			c.skipped.Add(1)
-			c.sending.Store(false)
+		if d.task == taskSend {
+			d.c.skipped.Add(1)
+			d.c.sending.Store(false)
 		}
+		return
+	}
+	t.pending++
+	if t.pending > t.workers && t.workers < maxSenders {
+		t.workers++
+		t.wg.Go(t.work)
 	}
 }
 
 // work sends what is queued until the queue is closed.
 func (t *traffic) work() {
 	var buf []byte
-	for c := range t.queue {
-		if c.ping.Swap(false) {
-			c.tap.Ping()
+	for d := range t.queue {
+		if d.task == taskPing {
+			d.c.tap.Ping()
+		} else {
+			buf = d.c.send(buf[:0])
+			d.c.sending.Store(false)
 		}
-		if c.sending.Load() {
-			buf = c.send(buf[:0])
-			c.sending.Store(false)
-		}
+		t.mu.Lock()
+		t.pending--
+		t.mu.Unlock()
 	}
 }
 

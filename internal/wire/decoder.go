@@ -19,6 +19,7 @@ type decoder struct {
 	maskPos int
 
 	inMessage bool // between the first frame of a message and its last
+	closed    bool // a Close has passed: no data may follow
 	body      [MaxControlPayload]byte
 	bodyLen   int
 	head      [markMax]byte
@@ -129,9 +130,11 @@ func (d *decoder) checkControl() {
 	if !d.fin {
 		d.broken = append(d.broken, RuleFragmentedControl)
 	}
-	if d.left > MaxControlPayload {
+	// The longer forms of the length are not for control frames, even where
+	// the length in them is small enough.
+	if d.header[1]&^bitMask > MaxControlPayload {
 		d.broken = append(d.broken, RuleOversizeControl)
-		d.skip = true
+		d.skip = d.skip || d.left > MaxControlPayload
 	}
 }
 
@@ -143,10 +146,14 @@ func (d *decoder) checkData() {
 		d.skip = true
 		return
 	}
+	if d.closed {
+		// Told here and not at the message's end, which may never come.
+		d.broken = append(d.broken, RuleDataAfterClose)
+	}
 	if (d.op == OpContinuation) != d.inMessage {
 		d.broken = append(d.broken, RuleOpcode)
 	}
-	if d.op != OpContinuation {
+	if d.op != OpContinuation || !d.inMessage {
 		d.headLen = 0
 	}
 	d.inMessage = true
@@ -189,6 +196,7 @@ func (d *decoder) endFrame() Event {
 	}
 	switch d.op {
 	case OpClose:
+		d.closed = true
 		code, reason, rule := parseClosePayload(d.body[:d.bodyLen])
 		return Event{Kind: Close, Code: code, Reason: reason, Rule: rule}
 	case OpPing:

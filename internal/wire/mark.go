@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 )
 
@@ -66,16 +67,17 @@ func hexDigit(c byte) (uint32, bool) {
 	return 0, false
 }
 
-// cutUint reads a decimal number that ends with a slash.
+// cutUint reads a decimal number of 64 bits that ends with a slash.
 func cutUint(p []byte) (v uint64, rest []byte, ok bool) {
 	for i, c := range p {
-		switch {
-		case c == '/' && i > 0:
+		if c == '/' && i > 0 {
 			return v, p[i+1:], true
-		case c < '0' || c > '9' || i >= 20:
+		}
+		digit := uint64(c - '0')
+		if digit > 9 || i >= 20 || v > (math.MaxUint64-digit)/10 {
 			return 0, nil, false
 		}
-		v = v*10 + uint64(c-'0')
+		v = v*10 + digit
 	}
 	return 0, nil, false
 }

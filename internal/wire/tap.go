@@ -134,12 +134,16 @@ func (t *Tap) Read(p []byte) (int, error) {
 	return t.keep(keep, err)
 }
 
-// keep is what a library's read returns for n bytes before a withheld Close.
+// keep is what a library's read returns that was left n bytes and err. Behind
+// a withheld Close the end of the connection is the owner's to see, too.
 func (t *Tap) keep(n int, err error) (int, error) {
-	if n == 0 && t.handed && err == nil {
+	switch {
+	case !t.handed:
+		return n, err
+	case n == 0:
 		return 0, ErrHandover
 	}
-	return n, err
+	return n, nil
 }
 
 // observe feeds arrived bytes to the decoder and returns how many of them the
@@ -259,6 +263,9 @@ func (t *Tap) Close() error {
 func (t *Tap) LetGo() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.letGo {
+		return // what is inside the socket now is the owner's
+	}
 	t.letGo = true
 	t.wake()
 }
@@ -328,6 +335,7 @@ func (t *Tap) Next(buf []byte, limit time.Duration) error {
 		t.mu.Unlock()
 		return ErrInterrupted
 	case len(t.pre) > 0:
+		t.owned = true
 		t.observe(t.pre, t.preAt)
 		t.pre = nil
 		t.mu.Unlock()

@@ -110,6 +110,11 @@ func (t *Teardown) Step(ev Event) {
 	case CloseDone:
 		tr.OwnCloseDone = true
 		t.advance(CloseSent)
+		if tr.PeerClose.Set() && !tr.Cut.Set() {
+			// The write may return only after the peer's answer, and even
+			// its FIN, were read. Both frames have passed all the same.
+			tr.State = Closed
+		}
 	case CloseFailed:
 		tr.OwnCloseLost = true
 	case FIN, RST, Failed:

@@ -1,0 +1,156 @@
+package runner
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wsload/wsload/internal/proc"
+	"github.com/wsload/wsload/internal/wire"
+	"github.com/wsload/wsload/scenario"
+)
+
+func TestAHeapOfDuesGivesThemBackInOrder(t *testing.T) {
+	var h dues
+	var want []time.Duration
+	for range 1000 {
+		at := time.Duration(rand.N(500))
+		h.push(due{at: at})
+		want = append(want, at)
+	}
+	slices.Sort(want)
+	for i, w := range want {
+		if got := h.pop().at; got != w {
+			t.Fatalf("entry %d is due at %d, want %d", i, got, w)
+		}
+	}
+}
+
+func TestAScheduleFiresOnTimeAlsoWhatIsEnteredWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := wire.NewTimebase()
+		s := newSchedule(tb)
+		stop, fired := make(chan struct{}), make(chan time.Duration, 3)
+		done := make(chan struct{})
+		go func() {
+			s.run(stop, func(d due) {
+				if now := tb.Now(); now != d.at {
+					t.Errorf("due at %v, fired at %v", d.at, now)
+				}
+				fired <- d.at
+			})
+			close(done)
+		}()
+		s.add(due{at: 3 * time.Hour})
+		time.Sleep(time.Minute)
+		s.add(due{at: 2 * time.Minute})
+		if at := <-fired; at != 2*time.Minute {
+			t.Errorf("fired %v first", at)
+		}
+		if at := <-fired; at != 3*time.Hour {
+			t.Errorf("fired %v second", at)
+		}
+		close(stop)
+		<-done
+	})
+}
+
+func TestPacedClosesLeaveTheOldestFirst(t *testing.T) {
+	sh := &shard{e: &engine{}, schedule: newSchedule(wire.NewTimebase())}
+	p := newPaced(sh.schedule, 10)
+	var conns []*connection
+	plan := abort()
+	for i, opened := range []time.Duration{30, 10, 20} {
+		c := &connection{shard: sh, plan: &plan, stage: held, opened: opened, tap: wire.NewTap(nil, sh.schedule.tb, wire.TapOptions{})}
+		conns = append(conns, c)
+		p.eligible(due{at: time.Duration(i), c: c})
+	}
+	conns[1].stage = ending // the oldest has ended by itself and costs no tick
+	p.tick(0)
+	if conns[2].stage != closing || conns[0].stage != held {
+		t.Error("the older of the two that are open did not close first")
+	}
+	p.tick(1)
+	if conns[0].stage != closing {
+		t.Error("the last did not close at the second tick")
+	}
+}
+
+func TestThePreflightRefusesWhatCannotBeAndNamesTheRemedy(t *testing.T) {
+	host := proc.Host{Ports: proc.Ports{Low: 32768, High: 60999, OK: true}, Somaxconn: proc.Fact{N: 4096, OK: true}}
+	limit := proc.Fact{N: 20000, OK: true}
+	plan := func(change func(*scenario.Plan)) *scenario.Plan {
+		p := scenario.Default()
+		p.Target.URL = "ws://192.0.2.1/"
+		change(&p)
+		return &p
+	}
+	rows := []struct {
+		name    string
+		plan    *scenario.Plan
+		shard   string
+		refusal []string
+		warning string
+	}{
+		{name: "a small plan passes", plan: plan(func(p *scenario.Plan) {})},
+		{
+			name: "more connections than descriptors", plan: plan(func(p *scenario.Plan) { p.Load.Connections = 25000 }),
+			refusal: []string{"25064 descriptors", "may open 20000", "--shard", "at most 19936"},
+		},
+		{name: "a shard of it passes", plan: plan(func(p *scenario.Plan) { p.Load.Connections = 25000 }), shard: "1/2"},
+		{
+			name: "more connections than ports", plan: plan(func(p *scenario.Plan) { p.Load.Connections = 90000 }),
+			refusal: []string{"90000 connections need as many ports", "28232", "target.local_addrs"},
+		},
+		{
+			name: "closes that keep ports busy",
+			plan: plan(func(p *scenario.Plan) {
+				p.Load.Duration, p.Load.Rate = time.Hour, 1000
+				p.Closes.Mix = []scenario.Close{abortFIN()}
+			}),
+			warning: "eaddrnotavail",
+		},
+		{
+			name: "a burst over the backlog", plan: plan(func(p *scenario.Plan) { p.Load.Rate, p.Load.Connections = 0, 8000 }),
+			warning: "net.core.somaxconn",
+		},
+		{
+			name: "a loopback target takes the addresses it needs",
+			plan: plan(func(p *scenario.Plan) {
+				p.Target.URL, p.Load.Duration, p.Load.Rate = "ws://127.0.0.1:9000/", time.Hour, 1000
+				p.Closes.Mix = []scenario.Close{abortFIN()}
+			}),
+		},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			shard, err := scenario.ParseShard(cmpOr(r.shard, "1/1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			warnings, err := preflight(r.plan, shard, host, limit)
+			if (err != nil) != (r.refusal != nil) {
+				t.Fatalf("error %v, want a refusal: %v", err, r.refusal != nil)
+			}
+			for _, want := range r.refusal {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the refusal %q does not say %q", err, want)
+				}
+			}
+			all := strings.Join(warnings, "\n")
+			if r.warning == "" && all != "" || !strings.Contains(all, r.warning) {
+				t.Errorf("warnings %q, want %q", all, r.warning)
+			}
+		})
+	}
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
