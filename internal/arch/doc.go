@@ -1,0 +1,47 @@
+// Package arch holds the rules of the code's structure and the tests that
+// enforce them. It has no code of its own.
+//
+// # Imports
+//
+// Imports point one way, so that a package can be read and tested without what
+// stands above it. At the bottom are what to do (scenario), the bytes on the
+// wire (internal/wire), facts about the host (internal/proc) and the network of
+// the tests (internal/memnet); they know nothing of each other. Then come what
+// happened (stats) and the server (internal/target), then the package that does
+// it (runner) and the stored form (internal/result), then the renderers
+// (internal/report), and at the top the command, which joins them.
+//
+// A dependency on another module has one owner per purpose. So it can be
+// replaced in one place, and a program that imports scenario, runner and stats
+// gets two dependencies and no command-line or configuration library.
+//
+// The test reads this table; a package that is missing in it fails. "Any test"
+// may also import what its package may.
+//
+//	scenario            <- nothing
+//	internal/wire       <- nothing
+//	internal/memnet     <- nothing
+//	internal/proc       <- nothing
+//	internal/arch       <- nothing
+//	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
+//	internal/target     <- internal/wire, github.com/coder/websocket
+//	runner              <- scenario, stats, internal/wire, internal/proc, github.com/coder/websocket
+//	internal/result     <- scenario, stats, internal/proc
+//	internal/report     <- stats, internal/result
+//	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/viper, github.com/go-viper/mapstructure/v2, go.yaml.in/yaml/v3, golang.org/x/term
+//	scripts/bench/bareloop <- internal/proc
+//	any test            <- internal/memnet, internal/target, github.com/coder/websocket, github.com/rogpeppe/go-internal, go.uber.org/goleak, github.com/google/go-cmp
+//
+// # The other rules
+//
+//   - The API of scenario, runner and stats mentions no type of an internal
+//     package: a caller could not name it.
+//   - A package has one package comment, in doc.go (a command's in main.go): the
+//     place to begin reading.
+//   - Only commands end the process. Elsewhere os.Exit and log.Fatal would skip
+//     the callers' deferred work and cannot be tested.
+//   - No init functions: what a package does begins with a call one can see.
+//   - A file has at most 400 lines, a function 80, a package 12 files beside
+//     doc.go and tests, where the variants of a file per platform count once.
+//     What is larger has more than one subject.
+package arch
