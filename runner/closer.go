@@ -59,6 +59,7 @@ func (c *connection) close() {
 		c.refuse(c.lib.Close(websocket.StatusCode(c.plan.Code), c.plan.Reason))
 		return
 	}
+	c.owed = c.tap.Trace().SentSeq
 	order := scenario.Expand(c.plan.Trigger.Send, c.lc.N)
 	err := c.lib.Write(context.Background(), websocket.MessageText, []byte(order))
 	c.refuse(err)

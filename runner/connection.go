@@ -46,7 +46,8 @@ type connection struct {
 	forward     bool
 	step        wire.Instant // when the closer began
 	trigger     wire.Instant
-	sent        bool // the trigger is wholly written
+	sent        bool   // the trigger is wholly written
+	owed        uint64 // messages of the traffic written before the trigger
 	interrupted bool
 	closer      chan struct{} // closed when the closer's goroutine has ended
 

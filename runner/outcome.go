@@ -43,7 +43,7 @@ func (c *connection) account(o *stats.Outcome, e *evidence) {
 	}
 	o.Messages = stats.Messages{
 		Sent: tr.Sent, Received: tr.Received, AfterClose: tr.AfterClose,
-		Skipped: c.skipped.Load(), Lost: c.lost(tr),
+		Skipped: c.skipped.Load(), Lost: c.lost(e),
 	}
 	c.attribute(o, tr)
 	if c.lc.N%probeEvery == 0 {
@@ -53,13 +53,19 @@ func (c *connection) account(o *stats.Outcome, e *evidence) {
 }
 
 // lost counts own messages that never came back. The tail counts only where
-// the peer closed in order, with all it had to say said.
-func (c *connection) lost(tr *wire.Trace) uint64 {
+// the peer closed in order after the own step: what crossed its Close, or came
+// behind the order to close, it owes no answer.
+func (c *connection) lost(e *evidence) uint64 {
+	tr := &e.trace
 	if !c.shard.e.echo {
 		return 0
 	}
-	if tr.Both() && tr.SentSeq > tr.NextSeq {
-		return tr.Lost + tr.SentSeq - tr.NextSeq
+	owed := tr.SentSeq
+	if c.plan.Mode == scenario.Passive {
+		owed = c.owed
+	}
+	if tr.Both() && e.begun && !e.waits() && !e.peerFirst() && owed > tr.NextSeq {
+		return tr.Lost + owed - tr.NextSeq
 	}
 	return tr.Lost
 }

@@ -9,6 +9,7 @@ usage: scripts/lab/lab.sh COMMAND
 
   install             install what is missing for the servers and the checks
                       (Debian: apt-get, as root or by sudo; npm ci)
+  check SERVER        say what SERVER still needs, by the exit status and a line
   node [PORT]         ws on Node
   python [PORT]       Debian's python3-websockets
   nginx [PORT [UP]]   nginx in front of UP (host:port), or of a node server of its own
@@ -59,6 +60,18 @@ install() {
 	command -v cc >/dev/null || missing+=(gcc libc6-dev) # go test -race
 	[ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 	(cd node-ws && { ws_installed || npm ci --no-audit --no-fund --loglevel=error >/dev/null; })
+}
+
+# check says what a server needs that is not installed.
+check() {
+	case "$1" in
+	node | nginx)
+		command -v node >/dev/null || fail "node is not installed"
+		(cd node-ws && ws_installed) || fail "the npm package ws is not installed"
+		;;&
+	nginx) command -v nginx >/dev/null || fail "nginx is not installed" ;;
+	python) /usr/bin/python3 -c 'import websockets' 2>/dev/null || fail "python3-websockets is not installed" ;;
+	esac
 }
 
 # free_port prints a port that is free now.
@@ -166,6 +179,7 @@ PATH=$PATH:/usr/sbin
 ulimit -S -n "$(ulimit -H -n)"
 case "${1:-}" in
 install) install ;;
+check) check "${2:-}" ;;
 node) exec node node-ws/server.js "${2:-0}" ;;
 python) exec /usr/bin/python3 python-websockets/server.py "${2:-0}" ;;
 nginx) nginx_server "${2:-0}" "${3:-}" ;;
