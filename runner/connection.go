@@ -51,6 +51,7 @@ type connection struct {
 	interrupted bool
 	closer      chan struct{} // closed when the closer's goroutine has ended
 
+	settled atomic.Bool   // nothing is due on it any more
 	refused atomic.Uint32 // operations the library refused as too late
 	sending atomic.Bool   // a message of the traffic is due or under way
 	seq     uint64        // of the next message of the traffic; belongs to who set sending
@@ -60,6 +61,7 @@ type connection struct {
 // live is the whole life of a connection, from the dial until it is settled
 // and counted.
 func (c *connection) live(ctx context.Context) {
+	defer c.settled.Store(true)
 	e := evidence{plan: c.plan}
 	if err := c.open(ctx); err != nil {
 		e.open = err

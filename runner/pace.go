@@ -119,7 +119,7 @@ func (p *paced) tick(at time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		if len(p.queue) == 0 {
+		if len(p.queue.heap) == 0 {
 			p.armed = false
 			return
 		}

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ type schedule struct {
 	wake chan struct{}
 
 	mu   sync.Mutex
-	heap dues
+	dues dues
 }
 
 func newSchedule(tb *wire.Timebase) *schedule {
@@ -42,8 +43,8 @@ func newSchedule(tb *wire.Timebase) *schedule {
 // add enters d. It may be called from fire.
 func (s *schedule) add(d due) {
 	s.mu.Lock()
-	s.heap.push(d)
-	first := s.heap[0] == d
+	s.dues.push(d)
+	first := s.dues.heap[0] == d
 	s.mu.Unlock()
 	if first {
 		select {
@@ -82,49 +83,66 @@ const idle = time.Hour
 func (s *schedule) next() (d due, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.heap) == 0 {
+	if len(s.dues.heap) == 0 {
 		return d, idle
 	}
-	if wait = s.heap[0].at - s.tb.Now(); wait > 0 {
+	if wait = s.dues.heap[0].at - s.tb.Now(); wait > 0 {
 		return d, wait
 	}
-	return s.heap.pop(), 0
+	return s.dues.pop(), 0
 }
 
-// dues is a heap of entries, the earliest first.
-type dues []due
+// dues is a heap of entries, the earliest first. Entries of connections that
+// ended by themselves stay until they are due, or until they are too many: then
+// push drops them, so that the heap is bounded by what is alive.
+type dues struct {
+	heap  []due
+	limit int // length at which to look for entries of the dead
+}
+
+// minLimit keeps small heaps from being searched.
+const minLimit = 1024
 
 func (h *dues) push(d due) {
-	*h = append(*h, d)
-	q := *h
-	for i := len(q) - 1; i > 0; {
+	if len(h.heap) >= max(h.limit, minLimit) {
+		h.heap = slices.DeleteFunc(h.heap, func(d due) bool { return d.c != nil && d.c.settled.Load() })
+		for i := len(h.heap)/2 - 1; i >= 0; i-- {
+			h.down(i)
+		}
+		h.limit = 2 * len(h.heap)
+	}
+	h.heap = append(h.heap, d)
+	for i := len(h.heap) - 1; i > 0; {
 		parent := (i - 1) / 2
-		if q[parent].at <= q[i].at {
+		if h.heap[parent].at <= h.heap[i].at {
 			return
 		}
-		q[parent], q[i] = q[i], q[parent]
+		h.heap[parent], h.heap[i] = h.heap[i], h.heap[parent]
 		i = parent
 	}
 }
 
 // pop takes out the earliest entry. The heap must not be empty.
 func (h *dues) pop() due {
-	q := *h
-	d, last := q[0], len(q)-1
-	q[0], q[last] = q[last], due{}
-	q = q[:last]
-	*h = q
-	for i := 0; ; {
+	d, last := h.heap[0], len(h.heap)-1
+	h.heap[0], h.heap[last] = h.heap[last], due{}
+	h.heap = h.heap[:last]
+	h.down(0)
+	return d
+}
+
+func (h *dues) down(i int) {
+	for {
 		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if q[child].at < q[least].at {
+		for child := 2*i + 1; child <= 2*i+2 && child < len(h.heap); child++ {
+			if h.heap[child].at < h.heap[least].at {
 				least = child
 			}
 		}
 		if least == i {
-			return d
+			return
 		}
-		q[i], q[least] = q[least], q[i]
+		h.heap[i], h.heap[least] = h.heap[least], h.heap[i]
 		i = least
 	}
 }

@@ -29,6 +29,36 @@ func TestAHeapOfDuesGivesThemBackInOrder(t *testing.T) {
 	}
 }
 
+func TestAHeapOfDuesIsBoundedByTheLiving(t *testing.T) {
+	var h dues
+	alive := &connection{}
+	for i := range 100_000 {
+		c := alive
+		if i%100 != 0 {
+			c = &connection{}
+			c.settled.Store(true)
+		}
+		h.push(due{at: time.Duration(rand.N(1 << 40)), c: c})
+	}
+	if n := len(h.heap); n > 2*1000+minLimit {
+		t.Errorf("%d entries for 1000 that are alive", n)
+	}
+	living := 0
+	for last := time.Duration(0); len(h.heap) > 0; {
+		d := h.pop()
+		if d.at < last {
+			t.Fatal("out of order after dropping the dead")
+		}
+		last = d.at
+		if d.c == alive {
+			living++
+		}
+	}
+	if living != 1000 {
+		t.Errorf("%d entries of the living, want 1000", living)
+	}
+}
+
 func TestAScheduleFiresOnTimeAlsoWhatIsEnteredWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tb := wire.NewTimebase()
