@@ -1,0 +1,201 @@
+package scenario_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsload/wsload/scenario"
+)
+
+// fullPlan sets every key to something else than its default.
+func fullPlan(t testing.TB) scenario.Plan {
+	t.Helper()
+	active := scenario.DefaultClose(scenario.Active)
+	active.Weight, active.Code, active.Reason, active.Eager = 5, 4321, `"so" & <so>`, true
+	waits := scenario.DefaultClose(scenario.Passive)
+	waits.Name, waits.Trigger = "kicked", scenario.Trigger{Wait: true}
+	fin := scenario.DefaultClose(scenario.Abort)
+	fin.How = scenario.FIN
+	return scenario.Plan{
+		Name: "größe", Seed: math.MaxUint64,
+		Target: scenario.Target{
+			URL: "wss://example.test:9000/echo?user={{n}}&a=b", ConnectTo: "[::1]:9000",
+			Headers: []string{"Host: other.test", "X-N: {{ n }}"}, Subprotocols: []string{"chat", "chat.v2"},
+			TLS:        scenario.TLS{CA: "ca.pem", Cert: "cert.pem", Key: "key.pem", ServerName: "name.test", Insecure: true},
+			LocalAddrs: []string{"127.0.0.2", "127.0.0.3"},
+		},
+		Load:     scenario.Load{Connections: 7, Rate: 7.0 / 3600, Duration: time.Hour + time.Nanosecond},
+		Hold:     mustDist(t, "lognormal(20s,2m)"),
+		OnOpen:   []scenario.Step{{Send: "hello {{n}}", Expect: "ok", Within: 90 * time.Second}, {Send: "x", Within: 1}},
+		Traffic:  scenario.Traffic{Every: time.Second, Size: 64, Ping: 20 * time.Second, Expect: scenario.ExpectEcho},
+		Closes:   scenario.Closes{Shape: mustShape(t, "wave(10s)"), Mix: []scenario.Close{active, waits, fin}},
+		Limits:   scenario.Limits{Dial: 1, Upgrade: 2 * time.Minute, Close: time.Minute, Fin: 2 * time.Second, Drain: time.Hour},
+		Interval: 500 * time.Millisecond,
+		Gate:     scenario.Gate{Rules: []string{"premature.rate == 0"}},
+	}
+}
+
+func TestKeysListEveryKeyInOrderWithItsTypeAndDefault(t *testing.T) {
+	var lines []string
+	for _, k := range scenario.Keys() {
+		lines = append(lines, fmt.Sprintf("%s | %v | %s | %s", k.Name, k.List, k.Type, k.Default))
+	}
+	want := `name | false | text | 
+seed | false | uint | 0
+target.url | false | text | 
+target.connect_to | false | text | 
+target.headers | true | list of text | []
+target.subprotocols | true | list of text | []
+target.tls.ca | false | text | 
+target.tls.cert | false | text | 
+target.tls.key | false | text | 
+target.tls.server_name | false | text | 
+target.tls.insecure | false | bool | false
+target.local_addrs | true | list of text | []
+load.connections | false | int | 1000
+load.rate | false | rate | 500/s
+load.duration | false | duration | 8s
+hold | false | dist | uniform(1s,3s)
+on_open | true | list of {send, expect, within} | []
+traffic.every | false | duration | 0s
+traffic.size | false | int | 128
+traffic.ping | false | duration | 0s
+traffic.expect | false | expect | 
+closes.shape | false | shape | each
+closes.mix | true | list of {name, mode, weight, code, reason, eager, trigger, how} | ` +
+		`[{"name":"active","mode":"active","weight":60,"code":1000,"reason":"done","eager":false},` +
+		`{"name":"passive","mode":"passive","weight":30,"trigger":{"send":"close 1001 bye","wait":false}},` +
+		`{"name":"abort","mode":"abort","weight":10,"how":"rst"}]
+limits.dial | false | duration | 5s
+limits.upgrade | false | duration | 5s
+limits.close | false | duration | 35s
+limits.fin | false | duration | 1s
+limits.drain | false | duration | 45s
+interval | false | duration | 1s
+gate.rules | true | list of text | []`
+	if got := strings.Join(lines, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestADefaultGivenBackAsTextIsTheDefault(t *testing.T) {
+	for _, k := range scenario.Keys() {
+		var value any = k.Default
+		if k.List {
+			if err := json.Unmarshal([]byte(k.Default), &value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		names := strings.Split(k.Name, ".")
+		for i := len(names) - 1; i > 0; i-- {
+			value = map[string]any{names[i]: value}
+		}
+		plan, err := scenario.Decode(map[string]any{names[0]: value})
+		if err != nil || !reflect.DeepEqual(plan, scenario.Default()) {
+			t.Errorf("%s: %s: got %+v, %v", k.Name, k.Default, plan, err)
+		}
+	}
+}
+
+func TestAWrittenPlanReadsBackEqual(t *testing.T) {
+	for name, plan := range map[string]scenario.Plan{"default": scenario.Default(), "full": fullPlan(t)} {
+		if err := plan.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		again, err := scenario.Decode(scenario.Encode(plan))
+		if err != nil || !reflect.DeepEqual(again, plan) {
+			t.Errorf("%s: its tree reads as %+v, %v", name, again, err)
+		}
+		data, err := json.Marshal(plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stored scenario.Plan
+		if err := json.Unmarshal(data, &stored); err != nil || !reflect.DeepEqual(stored, plan) {
+			t.Errorf("%s: its JSON %s reads as %+v, %v", name, data, stored, err)
+		}
+	}
+}
+
+func TestThePlansJSONKeepsTheOrderOfDeclaration(t *testing.T) {
+	plan := fullPlan(t)
+	data, err := plan.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"name":"größe","seed":18446744073709551615,` +
+		`"target":{"url":"wss://example.test:9000/echo?user={{n}}&a=b","connect_to":"[::1]:9000",` +
+		`"headers":["Host: other.test","X-N: {{ n }}"],"subprotocols":["chat","chat.v2"],` +
+		`"tls":{"ca":"ca.pem","cert":"cert.pem","key":"key.pem","server_name":"name.test","insecure":true},` +
+		`"local_addrs":["127.0.0.2","127.0.0.3"]},` +
+		`"load":{"connections":7,"rate":"7/h","duration":"1h0m0.000000001s"},"hold":"lognormal(20s,2m)",` +
+		`"on_open":[{"send":"hello {{n}}","expect":"ok","within":"1m30s"},{"send":"x","expect":"","within":"1ns"}],` +
+		`"traffic":{"every":"1s","size":64,"ping":"20s","expect":"echo"},` +
+		`"closes":{"shape":"wave(10s)","mix":[` +
+		`{"name":"active","mode":"active","weight":5,"code":4321,"reason":"\"so\" & <so>","eager":true},` +
+		`{"name":"kicked","mode":"passive","weight":1,"trigger":{"send":"","wait":true}},` +
+		`{"name":"abort","mode":"abort","weight":1,"how":"fin"}]},` +
+		`"limits":{"dial":"1ns","upgrade":"2m","close":"1m","fin":"2s","drain":"1h"},` +
+		`"interval":"500ms","gate":{"rules":["premature.rate == 0"]}}`
+	if string(data) != want {
+		t.Errorf("got\n%s\nwant\n%s", data, want)
+	}
+}
+
+func TestAKeyOfAnotherModeIsWrittenWhereItIsSet(t *testing.T) {
+	plan := scenario.Default()
+	plan.Closes.Mix[1].Code = 1001
+	again, err := scenario.Decode(scenario.Encode(plan))
+	if err != nil || again.Closes.Mix[1].Code != 1001 {
+		t.Errorf("code 1001 of a passive entry is lost: %+v, %v", again.Closes.Mix[1], err)
+	}
+}
+
+func TestStoredJSONIsReadAsStrictlyAsAFile(t *testing.T) {
+	plan := fullPlan(t)
+	for data, want := range map[string]string{
+		`{"limits":{"clsoe":"1s"}}`: "limits.clsoe: unknown key (did you mean limits.close?)",
+		`[]`:                        "decode plan: json: cannot unmarshal array into Go value of type map[string]interface {}",
+	} {
+		if err := json.Unmarshal([]byte(data), &plan); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", data, err, want)
+		}
+	}
+	if err := json.Unmarshal([]byte("null"), &plan); err != nil {
+		t.Error(err)
+	}
+	if !reflect.DeepEqual(plan, fullPlan(t)) {
+		t.Error("a refused document or a null has changed the plan")
+	}
+}
+
+// TestEveryFieldHasAKey keeps a new field from being settable only in Go.
+func TestEveryFieldHasAKey(t *testing.T) {
+	var walk func(reflect.Type)
+	walk = func(typ reflect.Type) {
+		seen := make(map[string]bool)
+		for f := range typ.Fields() {
+			key := f.Tag.Get("key")
+			if key == "" || key != strings.ToLower(key) || strings.ContainsAny(key, ".[] ") || seen[key] {
+				t.Errorf("%s.%s has the key %q", typ.Name(), f.Name, key)
+			}
+			seen[key] = true
+			next := f.Type
+			if next.Kind() == reflect.Slice {
+				next = next.Elem()
+			}
+			if _, hasText := reflect.New(next).Interface().(interface{ UnmarshalText([]byte) error }); hasText {
+				continue
+			}
+			if next.Kind() == reflect.Struct {
+				walk(next)
+			}
+		}
+	}
+	walk(reflect.TypeFor[scenario.Plan]())
+}

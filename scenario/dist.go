@@ -1,0 +1,279 @@
+package scenario
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/bits"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Dist is a distribution of durations. As text it is one of
+//
+//	10s                     always the same
+//	uniform(1s,3s)          evenly between the two
+//	exp(30s)                exponential with that mean: an end is as likely at any age
+//	lognormal(20s,2m)       the median, and the value that 1 in 100 exceeds
+//
+// A Dist comes from text only, so it is always valid: no duration is negative
+// or longer than 8760h. Dists compare with ==. The zero Dist is always 0s.
+type Dist struct {
+	kind distKind
+	a, b time.Duration // the parameters in the order of the text
+}
+
+type distKind uint8
+
+const (
+	distConstant distKind = iota
+	distUniform
+	distExp
+	distLogNormal
+)
+
+const distForms = "use 10s, uniform(1s,3s), exp(30s) or lognormal(20s,2m)"
+
+// ParseDist reads the text of a Dist. Spaces around the parts are allowed. The
+// error names the text, what is wrong with it and where, and the forms that
+// there are.
+func ParseDist(text string) (Dist, error) {
+	fail := func(msg, hint string) (Dist, error) {
+		return Dist{}, &textError{what: "distribution", text: text, msg: msg, hint: hint}
+	}
+	c, fault := parseCall(text)
+	if fault != "" {
+		return fail(fault, distForms)
+	}
+	if c.args == nil {
+		c.args = []argument{{text: c.name, at: c.at}}
+		c.name = ""
+	}
+	kind, params, hint := distForm(c.name)
+	if params == 0 {
+		return fail(fmt.Sprintf("unknown form %s at position %d", quote(c.name), c.at), hint)
+	}
+	if len(c.args) != params {
+		return fail(fmt.Sprintf("%s: the number of values is %d and must be %d", c.name, len(c.args), params), hint)
+	}
+	d := Dist{kind: kind}
+	for i, into := range []*time.Duration{&d.a, &d.b}[:params] {
+		span, msg, better := parseSpan(c.args[i])
+		if msg != "" {
+			return fail(msg, cmp.Or(better, hint))
+		}
+		*into = span
+	}
+	if msg := d.fault(); msg != "" {
+		return fail(msg, hint)
+	}
+	return d, nil
+}
+
+// distForm gives the kind behind a name and the number of its parameters, 0
+// for an unknown name, with the hint for mistakes in it.
+func distForm(name string) (kind distKind, params int, hint string) {
+	switch name {
+	case "":
+		return distConstant, 1, distForms
+	case "uniform":
+		return distUniform, 2, "write uniform(least,most), as in uniform(1s,3s)"
+	case "exp":
+		return distExp, 1, "write exp(mean), as in exp(30s)"
+	case "lognormal":
+		return distLogNormal, 2, "write lognormal(median,p99), as in lognormal(20s,2m)"
+	}
+	if near := nearest(name, []string{"uniform", "exp", "lognormal"}); near != "" {
+		return 0, 0, "did you mean " + near + "? " + distForms
+	}
+	return 0, 0, distForms
+}
+
+// fault says which parameters do not go together, "" for none.
+func (d Dist) fault() string {
+	switch {
+	case d.kind == distUniform && d.a > d.b:
+		return "the least is above the most"
+	case d.kind == distExp && d.a == 0:
+		return "the mean must be above 0s"
+	case d.kind == distLogNormal && d.a == 0:
+		return "the median must be above 0s"
+	case d.kind == distLogNormal && d.a > d.b:
+		return "the median is above the p99"
+	}
+	return ""
+}
+
+// String gives the text that ParseDist reads as the same Dist.
+func (d Dist) String() string {
+	a, b := durationText(d.a), durationText(d.b)
+	switch d.kind {
+	case distUniform:
+		return "uniform(" + a + "," + b + ")"
+	case distExp:
+		return "exp(" + a + ")"
+	case distLogNormal:
+		return "lognormal(" + a + "," + b + ")"
+	}
+	return a
+}
+
+// MarshalText is String. It never fails.
+func (d Dist) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText is ParseDist.
+func (d *Dist) UnmarshalText(text []byte) error {
+	parsed, err := ParseDist(string(text))
+	if err == nil {
+		*d = parsed
+	}
+	return err
+}
+
+// Draw gives the duration below which a share u of all draws lies, with u in
+// [0,1). It is the inverse of the cumulative distribution: pure, never
+// negative and at most 8760h. What comes out of an exponential or a logarithm
+// is rounded to the microsecond, because processors differ in the last bit of
+// those and a plan must be the same on all.
+func (d Dist) Draw(u float64) time.Duration {
+	switch d.kind {
+	case distUniform:
+		return min(d.a+bounded(u*float64(d.b-d.a)), d.b)
+	case distExp:
+		return bounded(-math.Log1p(-u) * float64(d.a)).Round(time.Microsecond)
+	case distLogNormal:
+		const z99 = 2.3263478740408408 // the standard normal distribution's 99th percentile
+		sigma := math.Log(float64(d.b)/float64(d.a)) / z99
+		if sigma == 0 {
+			return d.a // at u = 0 the next line gives -∞, and 0 × ∞ is no number
+		}
+		z := math.Sqrt2 * math.Erfinv(2*u-1)
+		return bounded(math.Exp(sigma*z) * float64(d.a)).Round(time.Microsecond)
+	}
+	return d.a
+}
+
+// bounded turns nanoseconds into a duration between 0 and maxSpan.
+func bounded(ns float64) time.Duration {
+	if !(ns > 0) {
+		return 0
+	}
+	return time.Duration(min(ns, float64(maxSpan)))
+}
+
+// A Rate is a number of events per second, from 1 a day to 1e9 a second. 0
+// means unlimited. As text it has a unit, 500/s, 30/m or 3600/h; a number
+// alone is per second.
+type Rate float64
+
+const (
+	maxRate  Rate = 1e9 // one event in each nanosecond, the finest step of a duration
+	minRate  Rate = 1.0 / 86400
+	rateHint      = "write 500/s, 30/m, 3600/h or 0 for unlimited"
+)
+
+// ParseRate reads the text of a Rate. The error names the text and the forms
+// that there are.
+func ParseRate(text string) (Rate, error) {
+	fail := func(msg, hint string) (Rate, error) {
+		return 0, &textError{what: "rate", text: text, msg: msg, hint: hint}
+	}
+	number, unit, hasUnit := strings.Cut(strings.TrimSpace(text), "/")
+	number, unit = strings.TrimSpace(number), strings.TrimSpace(unit)
+	seconds := 1.0
+	switch {
+	case unit == "m":
+		seconds = 60
+	case unit == "h":
+		seconds = 3600
+	case hasUnit && unit != "s":
+		return fail(fmt.Sprintf("unknown unit %s", quote(unit)), rateHint)
+	}
+	// ParseFloat also reads hexadecimal, infinities and NaN.
+	n, err := strconv.ParseFloat(number, 64)
+	if strings.Trim(number, "+-.0123456789eE") != "" || err != nil && !math.IsInf(n, 0) {
+		return fail("not a rate", rateHint)
+	}
+	mantissa, _, _ := strings.Cut(strings.ToLower(number), "e")
+	zero := !strings.ContainsAny(mantissa, "123456789")
+	rate := Rate(n / seconds)
+	if rate == 0 && !zero {
+		rate = math.SmallestNonzeroFloat64 // so that underflow is too low, and not unlimited
+	}
+	if msg, hint := rate.fault(); msg != "" {
+		return fail(msg, hint)
+	}
+	return max(rate, 0), nil // no negative zero
+}
+
+// fault says why r cannot be a rate, "" for a valid one.
+func (r Rate) fault() (msg, hint string) {
+	switch {
+	case math.IsNaN(float64(r)):
+		return "not a number", rateHint
+	case r < 0:
+		return "a rate cannot be negative", rateHint
+	case r > maxRate:
+		return "a rate this high cannot be paced", "write at most 1e9/s, or 0 for unlimited"
+	case r != 0 && r < minRate:
+		return "a rate this low never starts anything", "write at least 1 a day, or 0 for unlimited"
+	}
+	return "", ""
+}
+
+// String gives a text that ParseRate reads as the same Rate, in the largest
+// unit that needs few digits.
+func (r Rate) String() string {
+	if r == 0 {
+		return "0"
+	}
+	units := []struct {
+		name    string
+		seconds float64
+	}{{"/s", 1}, {"/m", 60}, {"/h", 3600}}
+	for _, u := range units {
+		n := math.Round(float64(r)*u.seconds*1000) / 1000
+		if Rate(n/u.seconds) == r {
+			return strconv.FormatFloat(n, 'f', -1, 64) + u.name
+		}
+	}
+	return strconv.FormatFloat(float64(r), 'g', -1, 64) + "/s"
+}
+
+// MarshalText is String. It never fails.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is ParseRate.
+func (r *Rate) UnmarshalText(text []byte) error {
+	parsed, err := ParseRate(string(text))
+	if err == nil {
+		*r = parsed
+	}
+	return err
+}
+
+// Interval is the time from one event to the next, to the nanosecond below; 0
+// when r is unlimited. A schedule made by adding it up drifts: use At.
+func (r Rate) Interval() time.Duration { return r.At(1) }
+
+// At is the offset of event k from event 0: k/r, to the nanosecond below. A
+// rate that is a whole number of events per second, minute or hour is reckoned
+// in integers and is exact for every k. The result is at most 100 years, and
+// 0 when r is unlimited.
+func (r Rate) At(k uint64) time.Duration {
+	const most = 100 * maxSpan
+	if !(r > 0) {
+		return 0
+	}
+	perHour := math.Round(float64(r) * 3600)
+	if perHour/3600 != float64(r) || perHour > 1<<53 {
+		return time.Duration(min(float64(k)/float64(r)*1e9, float64(most)))
+	}
+	hi, lo := bits.Mul64(k, uint64(time.Hour))
+	if hi >= uint64(perHour) {
+		return most
+	}
+	at, _ := bits.Div64(hi, lo, uint64(perHour))
+	return time.Duration(min(at, uint64(most)))
+}

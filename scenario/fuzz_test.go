@@ -1,0 +1,92 @@
+package scenario_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/wsload/wsload/scenario"
+)
+
+// FuzzDecode gives Decode any tree that JSON can hold. Whatever it is, the
+// steps must not panic and must explain every refusal. What they accept must
+// survive each way of writing it, and give lifecycles within its bounds.
+func FuzzDecode(f *testing.F) {
+	full, err := json.Marshal(fullPlan(f))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{
+		string(full), `{}`, `{"limits":{"close":2}}`, `{"closes":{"mix":[{"mode":"active","code":1005}]}}`,
+		`{"closes":{"mix":[null,{"mode":"passive","trigger":{"wait":true}},5]}}`,
+		`{"target":{"url":"ws://u:p@h/?token=a{{n}}#","headers":["A: b"]},"load":{"rate":"7/h"}}`,
+		`{"on_open":[{"send":"token=a ${HOST}"}],"hold":"exp(30s)","seed":1e3}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var given map[string]any
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.UseNumber()
+		if decoder.Decode(&given) != nil {
+			return
+		}
+		plan, err := scenario.Decode(given)
+		expanded, err2 := scenario.ExpandEnv(plan, environment)
+		err = scenario.JoinProblems(err, err2, expanded.Validate())
+		if err != nil {
+			checkProblems(t, err)
+			return
+		}
+		checkWritten(t, plan)
+		checkWritten(t, expanded)
+		for n := range uint64(4) {
+			l := expanded.Lifecycle(n << 62)
+			if l.Hold < 0 || l.Hold > year || l.Entry < 0 || l.Entry >= len(expanded.Closes.Mix) || l.Slot >= expanded.Load.Connections {
+				t.Fatalf("lifecycle %+v", l)
+			}
+			if at := expanded.CloseAt(year, l); at < year {
+				t.Fatalf("lifecycle %+v opens at a year and closes at %v", l, at)
+			}
+		}
+	})
+}
+
+func checkProblems(t *testing.T, err error) {
+	problems, ok := errors.AsType[scenario.Problems](err)
+	if !ok || len(problems) == 0 {
+		t.Fatalf("the error is a %T: %v", err, err)
+	}
+	for _, p := range problems {
+		if p.Msg == "" {
+			t.Fatalf("%+v says nothing", p)
+		}
+	}
+}
+
+// checkWritten writes a valid plan in all ways and reads it back.
+func checkWritten(t *testing.T, plan scenario.Plan) {
+	again, err := scenario.Decode(scenario.Encode(plan))
+	if err != nil || !reflect.DeepEqual(again, plan) {
+		t.Fatalf("%+v is written as a tree that reads as %+v, %v", plan, again, err)
+	}
+	redacted := plan.Redacted()
+	for _, p := range []scenario.Plan{plan, redacted} {
+		data, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stored scenario.Plan
+		if err := json.Unmarshal(data, &stored); err != nil || !reflect.DeepEqual(stored, p) {
+			t.Fatalf("%s reads as %+v, %v", data, stored, err)
+		}
+	}
+	if err := redacted.Validate(); err != nil {
+		t.Fatalf("redacted, %+v is refused: %v", plan, err)
+	}
+	if twice := redacted.Redacted(); !reflect.DeepEqual(twice, redacted) {
+		t.Fatalf("redacted again, %+v becomes %+v", redacted, twice)
+	}
+}
