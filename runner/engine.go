@@ -75,12 +75,16 @@ func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
 	n := min(runtime.GOMAXPROCS(0), e.slots)
 	for _, rec := range stats.NewRecorders(opt.Shard.String(), entries(plan), n) {
 		e.shards = append(e.shards, &shard{
-			e: e, rec: rec, schedule: newSchedule(e.tb), live: make(map[*connection]struct{}),
+			e: e, rec: rec, schedule: newSchedule(e.tb, e.fine()), live: make(map[*connection]struct{}),
 		})
 	}
 	e.paced = newPaced(e.shards[0].schedule, e.share(plan.Closes.Shape.Rate()))
 	return e, nil
 }
+
+// fine reports whether waits are to be exact to the kernel's timers: on the
+// real network. A network of the caller's own may have a time of its own too.
+func (e *engine) fine() bool { return e.opt.Dial == nil }
 
 // entries names the mix.
 func entries(plan *scenario.Plan) []stats.Entry {

@@ -12,8 +12,8 @@ import (
 // once, until the last was released. The ramp is arithmetic; after it, a slot
 // that has become free is filled as soon as the rate allows.
 func (e *engine) pace(ctx, dials context.Context) {
-	w := newWaiter(e)
-	defer w.timer.Stop()
+	w := waiter{e: e, alarm: newAlarm(e.fine())}
+	defer w.alarm.stop()
 	k := 0
 	last := time.Duration(0)
 	for s := range e.opt.Shard.Slots(e.plan.Load.Connections) {
@@ -50,28 +50,30 @@ func (e *engine) pace(ctx, dials context.Context) {
 	}
 }
 
-// A waiter waits for offsets of the run with one timer.
+// A waiter waits for offsets of the run with one alarm.
 type waiter struct {
 	e     *engine
-	timer *time.Timer
+	alarm *alarm
 }
 
-func newWaiter(e *engine) *waiter {
-	return &waiter{e: e, timer: time.NewTimer(time.Hour)}
-}
-
-// until waits for the offset at. It reports false when ctx was done first.
-func (w *waiter) until(ctx context.Context, at time.Duration) bool {
-	wait := at - w.e.tb.Now()
-	if wait <= 0 {
-		return ctx.Err() == nil
-	}
-	w.timer.Reset(wait)
-	select {
-	case <-ctx.Done():
-		return false
-	case <-w.timer.C:
-		return true
+// until waits for the offset at, for a start. It reports false when ctx was
+// done first, or the plan's duration is over by then.
+func (w waiter) until(ctx context.Context, at time.Duration) bool {
+	for {
+		now := w.e.tb.Now()
+		if end := w.e.plan.Load.Duration; end > 0 && max(at, now) >= end {
+			return false
+		}
+		wait := at - now
+		if wait <= 0 {
+			return ctx.Err() == nil
+		}
+		w.alarm.reset(wait)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-w.alarm.C:
+		}
 	}
 }
 

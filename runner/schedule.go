@@ -30,14 +30,15 @@ type due struct {
 // goroutine and one timer, however many connections wait on it.
 type schedule struct {
 	tb   *wire.Timebase
+	fine bool // wait by a fine alarm
 	wake chan struct{}
 
 	mu   sync.Mutex
 	dues dues
 }
 
-func newSchedule(tb *wire.Timebase) *schedule {
-	return &schedule{tb: tb, wake: make(chan struct{}, 1)}
+func newSchedule(tb *wire.Timebase, fine bool) *schedule {
+	return &schedule{tb: tb, fine: fine, wake: make(chan struct{}, 1)}
 }
 
 // add enters d. It may be called from fire.
@@ -56,22 +57,20 @@ func (s *schedule) add(d due) {
 
 // run fires what is due until stop is closed. fire must not block.
 func (s *schedule) run(stop <-chan struct{}, fire func(due)) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	alarm := newAlarm(s.fine)
+	defer alarm.stop()
 	for {
+		d, wait := s.next()
+		if wait == 0 {
+			fire(d)
+			continue
+		}
+		alarm.reset(wait)
 		select {
 		case <-stop:
 			return
-		case <-timer.C:
+		case <-alarm.C:
 		case <-s.wake:
-		}
-		for {
-			d, wait := s.next()
-			if wait != 0 {
-				timer.Reset(wait)
-				break
-			}
-			fire(d)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func TestAHeapOfDuesIsBoundedByTheLiving(t *testing.T) {
 func TestAScheduleFiresOnTimeAlsoWhatIsEnteredWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tb := wire.NewTimebase()
-		s := newSchedule(tb)
+		s := newSchedule(tb, false)
 		stop, fired := make(chan struct{}), make(chan time.Duration, 3)
 		done := make(chan struct{})
 		go func() {
@@ -88,8 +88,27 @@ func TestAScheduleFiresOnTimeAlsoWhatIsEnteredWhileItWaits(t *testing.T) {
 	})
 }
 
+func TestAnAlarmFiresAfterEachResetAndEndsWithoutATrace(t *testing.T) {
+	for _, fine := range []bool{false, true} {
+		a := newAlarm(fine)
+		for range 3 {
+			begun := time.Now()
+			a.reset(2 * time.Millisecond)
+			<-a.C
+			if took := time.Since(begun); took < 2*time.Millisecond {
+				t.Errorf("fine %v: fired after %v, want 2ms", fine, took)
+			}
+		}
+		a.reset(time.Hour)
+		a.reset(0)
+		<-a.C
+		a.reset(time.Hour)
+		a.stop()
+	}
+}
+
 func TestPacedClosesLeaveTheOldestFirst(t *testing.T) {
-	sh := &shard{e: &engine{}, schedule: newSchedule(wire.NewTimebase())}
+	sh := &shard{e: &engine{}, schedule: newSchedule(wire.NewTimebase(), false)}
 	p := newPaced(sh.schedule, 10)
 	var conns []*connection
 	plan := abort()

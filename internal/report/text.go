@@ -1,0 +1,194 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/stats"
+)
+
+// Text writes the report a person reads at the end of a run, in lines of at
+// most 100 columns where names and addresses allow it. With colour it marks
+// lines by ANSI sequences. It fails when the document's numbers cannot be read
+// or w fails.
+func Text(w io.Writer, doc *result.Document, colour bool) error {
+	sum, err := doc.Summary()
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	p := page{doc: doc, sum: sum, colour: colour}
+	p.head()
+	p.outcomes()
+	p.counts()
+	p.latency()
+	p.ledger()
+	p.exemplars()
+	p.warnings()
+	if _, err := w.Write(p.out.Bytes()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// page is a report in the making.
+type page struct {
+	doc    *result.Document
+	sum    *stats.Summary
+	colour bool
+	out    bytes.Buffer
+	own    []string // warnings of the report itself
+}
+
+// style is how a line looks in colour.
+type style string
+
+const (
+	plain   style = ""
+	heading style = "\x1b[1m"
+	alarm   style = "\x1b[31m"
+	doubt   style = "\x1b[33m"
+)
+
+func (p *page) line(s style, format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), " ")
+	if p.colour && s != plain && text != "" {
+		text = string(s) + text + "\x1b[0m"
+	}
+	p.out.WriteString(text + "\n")
+}
+
+// section begins a part of the page with a blank line.
+func (p *page) section(format string, args ...any) {
+	p.line(plain, "")
+	p.line(heading, format, args...)
+}
+
+// list writes items after a head, over as many lines as they take.
+func (p *page) list(s style, head string, items []string, sep string) {
+	for _, line := range wrap(head, items, sep) {
+		p.line(s, "%s", line)
+	}
+}
+
+func (p *page) head() {
+	doc := p.doc
+	items := []string{printable(target(doc.Plan)), fmt.Sprintf("seed %d", doc.Seed), "ran " + span(doc.Total.To-doc.Total.From)}
+	if doc.Name != "" {
+		items = append([]string{printable(doc.Name)}, items...)
+	}
+	if len(doc.Shards) > 1 {
+		items = append(items, fmt.Sprintf("%d shards", len(doc.Shards)))
+	}
+	p.list(heading, "wsload   ", items, "   ")
+	n := doc.Total.Connections
+	items = nil
+	if n.Planned != nil {
+		items = append(items, fmt.Sprintf("planned %d", *n.Planned))
+	}
+	items = append(items, fmt.Sprintf("started %d", n.Started), fmt.Sprintf("opened %d", n.Opened), fmt.Sprintf("ended %d", n.Ended),
+		fmt.Sprintf("most open at once %d", n.Peak))
+	p.list(plain, "connections   ", items, "   ")
+	switch {
+	case !doc.Complete && doc.Cause == "":
+		p.line(alarm, "INCOMPLETE: the stream ends without its last line, %d were open then", n.Open)
+	case !doc.Complete:
+		p.line(alarm, "INCOMPLETE: %s, %d were open then", printable(doc.Cause), n.Open)
+	case doc.Cause != "done":
+		p.line(doubt, "ended early: %s", printable(doc.Cause))
+	}
+}
+
+// target reads where a stored plan was aimed at. A plan of another version may
+// not say it.
+func target(plan json.RawMessage) string {
+	var p struct {
+		Target struct {
+			URL string `json:"url"`
+		} `json:"target"`
+	}
+	switch err := json.Unmarshal(plan, &p); {
+	case err != nil:
+		return "unknown target"
+	case p.Target.URL == "":
+		return "own server"
+	}
+	return p.Target.URL
+}
+
+func (p *page) outcomes() {
+	p.section("  %s%s%s", pad("how they ended", 20), pad("count", -10), pad("share", -9))
+	for e, entry := range p.sum.Entries {
+		classes := &p.sum.Outcomes[e]
+		var total uint64
+		for c := range classes {
+			total += classes[c].N
+		}
+		name := printable(entry.Name)
+		if entry.Name != entry.Mode {
+			name += " (" + printable(entry.Mode) + ")"
+		}
+		p.line(plain, "  %s%s", pad(name, 20), pad(fmt.Sprint(total), -10))
+		for c := range stats.Class(stats.NumClasses) {
+			if n := &classes[c]; n.N > 0 {
+				p.class(entry.Mode, c, n, total)
+			}
+		}
+	}
+	if p.sum.Unexpected() > 0 {
+		p.line(plain, "! not what the mode is for")
+	}
+	if p.sum.Forward() > 0 {
+		p.line(plain, "forward: closed before its plan because the run ended; not in latency")
+	}
+}
+
+func (p *page) class(mode string, c stats.Class, n *stats.Count, total uint64) {
+	mark, look := "  ", plain
+	if expected := stats.Expected(mode, c); expected != nil && !*expected {
+		mark, look = "! ", alarm
+	}
+	var notes []string
+	if n.Forward > 0 {
+		notes = append(notes, fmt.Sprintf("forward %d", n.Forward))
+	}
+	notes = append(notes, ranked(n.Detail, printable)...)
+	head := mark + pad("  "+c.String(), 20) + pad(fmt.Sprint(n.N), -10) + pad(share(n.N, total), -9) + "   "
+	p.list(look, head, notes, ", ")
+}
+
+func (p *page) counts() {
+	s := p.sum
+	p.line(plain, "")
+	premature := s.Premature()
+	p.line(alarmIf(premature > 0), "premature         %d of %d opened", premature, s.Connections.Opened)
+	p.line(alarmIf(s.InvalidState[stats.Unexplained] > 0), "invalid state     probe %d, race %d, echo %d, unexplained %d",
+		s.InvalidState[stats.Probe], s.InvalidState[stats.Race], s.InvalidState[stats.Echo], s.InvalidState[stats.Unexplained])
+	p.line(alarmIf(s.ProbeAccepted > 0), "probe accepted    %d", s.ProbeAccepted)
+	code := func(code int) string {
+		if code == stats.NoCode {
+			return "none"
+		}
+		return fmt.Sprint(code)
+	}
+	if s.OpenedEnded() > 0 {
+		p.list(plain, "codes sent        ", ranked(s.CodesSent, code), ", ")
+		p.list(plain, "codes received    ", ranked(s.CodesReceived, code), ", ")
+		p.line(plain, "closed TCP first  server %d, client %d, neither %d",
+			s.ClosedFirst[stats.Server], s.ClosedFirst[stats.Client], s.ClosedFirst[stats.Neither])
+	}
+	if m := s.Messages; m != (stats.Messages{}) {
+		p.line(alarmIf(m.Lost > 0), "messages          sent %d, received %d, skipped %d, lost %d, after close %d",
+			m.Sent, m.Received, m.Skipped, m.Lost, m.AfterClose)
+	}
+}
+
+func alarmIf(bad bool) style {
+	if bad {
+		return alarm
+	}
+	return plain
+}

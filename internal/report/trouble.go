@@ -1,0 +1,109 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/wsload/wsload/stats"
+)
+
+// ledger says whether the server counted the same, and every difference.
+func (p *page) ledger() {
+	l := p.doc.Ledger
+	if l == nil {
+		return
+	}
+	p.line(plain, "")
+	if l.Matched {
+		p.line(plain, "the server's ledger agrees: %d modes, %d connections", len(l.Modes), l.Count("opened"))
+		return
+	}
+	p.line(alarm, "THE SERVER'S LEDGER DIFFERS: one of the two counts is wrong")
+	p.line(alarm, "  %s%s%s%s%s", pad("mode", 16), pad("field", 18), pad("wsload", -10), pad("server", -10), pad("difference", -12))
+	differing := 0
+	for _, m := range l.Modes {
+		for _, f := range m.Fields {
+			if f.Client == f.Server {
+				continue
+			}
+			differing++
+			p.line(alarm, "! %s%s%s%s%s", pad(printable(m.Mode), 16), pad(printable(f.Field), 18), pad(fmt.Sprint(f.Client), -10),
+				pad(fmt.Sprint(f.Server), -10), pad(fmt.Sprintf("%+d", int64(f.Client-f.Server)), -12))
+		}
+	}
+	if differing == 0 {
+		p.line(alarm, "! shards differ from their servers in opposite ways: look at each shard alone")
+	}
+}
+
+// maxMoments bounds what is shown of one timeline: its end, which says how the
+// connection ended.
+const maxMoments = 12
+
+// exemplars shows the connections that went wrong, two of each entry, or where
+// none did the slowest of each entry.
+func (p *page) exemplars() {
+	title, expected, each := "connections that went wrong", false, 2
+	if !slices.ContainsFunc(p.sum.Exemplars, func(x stats.Exemplar) bool { return !x.Expected }) {
+		title, expected, each = "slowest connections", true, 1
+	}
+	shown := make(map[string]int)
+	for _, x := range p.sum.Exemplars {
+		if x.Expected != expected || shown[x.Name] == each {
+			continue
+		}
+		if len(shown) == 0 {
+			p.section("  %s (each time from one event to the next)", title)
+		}
+		shown[x.Name]++
+		p.exemplar(&x)
+	}
+}
+
+func (p *page) exemplar(x *stats.Exemplar) {
+	mark, look := "  ", plain
+	if !x.Expected {
+		mark, look = "! ", alarm
+	}
+	head := fmt.Sprintf("%s%s #%d %s", mark, printable(x.Name), x.N, x.Class)
+	if x.Detail != "" {
+		head += " (" + printable(x.Detail) + ")"
+	}
+	if x.Teardown > 0 {
+		head += ", teardown " + human(x.Teardown)
+	}
+	p.line(look, "%s", head)
+	if len(x.Timeline) == 0 {
+		return
+	}
+	moments := x.Timeline
+	if left := len(moments) - maxMoments; left > 0 {
+		moments = moments[left:]
+	}
+	last := moments[0].At
+	items := []string{fmt.Sprintf("at %s %s", last.Round(time.Millisecond), printable(moments[0].Event))}
+	for _, m := range moments[1:] {
+		// A kernel stamp can be earlier than what this process did before.
+		step := human(m.At - last)
+		if m.At >= last {
+			step = "+" + step
+		}
+		items = append(items, step+" "+printable(m.Event))
+		last = m.At
+	}
+	p.list(plain, "      ", items, ", ")
+}
+
+// warnings comes last: it is what stays on the screen.
+func (p *page) warnings() {
+	all := slices.Clone(p.doc.Warnings)
+	all = append(all, p.own...)
+	if len(all) == 0 {
+		return
+	}
+	p.line(plain, "")
+	for _, w := range all {
+		p.list(doubt, "WARNING: ", words(w), " ")
+	}
+}

@@ -1,0 +1,162 @@
+package result
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsload/wsload/stats"
+)
+
+// document makes the Document of everything that was read.
+func (c *collector) document() (*Document, error) {
+	streams, err := c.streams()
+	if err != nil {
+		return nil, err
+	}
+	d := newDocument(streams)
+	for _, name := range c.torn {
+		d.warn("%s: the last line was cut off and is left out", name)
+	}
+	for _, s := range streams[1:] {
+		if !bytes.Equal(s.head.Plan, streams[0].head.Plan) {
+			d.warn("shard %s ran another plan than shard %s", s.head.Shard, streams[0].head.Shard)
+		}
+	}
+	enc := new(stats.Encoder)
+	if err := d.addTotal(streams, enc); err != nil {
+		return nil, err
+	}
+	if err := d.addIntervals(streams, enc); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// streams returns the shards in order, and refuses those that are not parts of
+// one whole.
+func (c *collector) streams() ([]*stream, error) {
+	if len(c.shards) == 0 {
+		return nil, errors.New("read result: there is no header line, so nothing to read " +
+			"(the run was stopped before it began, or the file is not one that run --out wrote)")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.shards)) {
+		if s := c.shards[name]; s.head == nil {
+			return nil, fmt.Errorf("read result: shard %s of run %s has no header line "+
+				"(the beginning of its stream is missing)", name, c.run)
+		}
+	}
+	streams := slices.SortedFunc(maps.Values(c.shards), func(a, b *stream) int {
+		return cmp.Or(cmp.Compare(a.head.Shard.Count, b.head.Shard.Count), cmp.Compare(a.head.Shard.Index, b.head.Shard.Index))
+	})
+	first := streams[0].head
+	for _, s := range streams[1:] {
+		if s.head.Shard.Count != first.Shard.Count || s.head.Seed != first.Seed ||
+			s.head.Interval != first.Interval || !slices.Equal(s.head.Mix, first.Mix) {
+			return nil, fmt.Errorf("read result: shards %s and %s of run %s differ in their number of shards, seed, interval or mix "+
+				"(run all shards with the same plan)", first.Shard, s.head.Shard, c.run)
+		}
+	}
+	return streams, nil
+}
+
+// missingShards names the shards of the run that are not among the streams.
+func missingShards(streams []*stream) string {
+	var missing []string
+	shard := streams[0].head.Shard
+	const most = 8
+	for i := range shard.Count {
+		shard.Index = i + 1
+		if slices.ContainsFunc(streams, func(s *stream) bool { return s.head.Shard == shard }) {
+			continue
+		}
+		if len(missing) == most {
+			return strings.Join(append(missing, "..."), ", ")
+		}
+		missing = append(missing, shard.String())
+	}
+	return strings.Join(missing, ", ")
+}
+
+// addTotal merges all intervals of all shards.
+func (d *Document) addTotal(streams []*stream, enc *stats.Encoder) error {
+	total := Interval{Summary: stats.NewSummary(d.Mix)}
+	planned := new(uint64)
+	for _, s := range streams {
+		for i := range s.spans {
+			if err := s.spans[i].AddTo(total.Summary); err != nil {
+				return fmt.Errorf("read %s: %w", s.spans[i].where, err)
+			}
+		}
+		if s.head.Planned == nil {
+			planned = nil
+		} else if planned != nil {
+			*planned += *s.head.Planned
+		}
+		total.addGauges(s.spans)
+	}
+	d.Total = newSpan(total, enc)
+	d.Total.Connections.Planned = planned
+	d.checkSums(total.Summary)
+	return nil
+}
+
+// addGauges adds the state that one shard was in at the end of its last span.
+func (iv *Interval) addGauges(spans []placedSpan) {
+	if len(spans) == 0 {
+		return
+	}
+	last := slices.MaxFunc(spans, func(a, b placedSpan) int { return cmp.Compare(a.To, b.To) })
+	iv.Open += last.Connections.Open
+	iv.Closing += last.Connections.Closing
+}
+
+// addIntervals lists the intervals in order of time. Those of different shards
+// that begin at the same multiple of the plan's interval become one.
+func (d *Document) addIntervals(streams []*stream, enc *stats.Encoder) error {
+	interval := streams[0].head.Interval
+	groups := make(map[time.Duration][][]placedSpan) // by beginning, then by shard
+	for _, s := range streams {
+		own := make(map[time.Duration][]placedSpan)
+		for _, span := range s.spans {
+			at := span.From.Round(interval)
+			own[at] = append(own[at], span)
+		}
+		for at, spans := range own {
+			groups[at] = append(groups[at], spans)
+		}
+	}
+	scratch := stats.NewSummary(d.Mix)
+	for _, at := range slices.Sorted(maps.Keys(groups)) {
+		span, err := joinSpans(groups[at], scratch, enc)
+		if err != nil {
+			return err
+		}
+		d.Intervals = append(d.Intervals, span)
+	}
+	return nil
+}
+
+// joinSpans merges the spans of several shards. A lone span stays as it was
+// written: histograms of every line of a long run would fill the memory.
+func joinSpans(shards [][]placedSpan, scratch *stats.Summary, enc *stats.Encoder) (Span, error) {
+	if len(shards) == 1 && len(shards[0]) == 1 {
+		return shards[0][0].Span, nil
+	}
+	scratch.Reset()
+	joined := Interval{Summary: scratch}
+	for _, spans := range shards {
+		for i := range spans {
+			if err := spans[i].AddTo(scratch); err != nil {
+				return Span{}, fmt.Errorf("read %s: %w", spans[i].where, err)
+			}
+		}
+		joined.addGauges(spans)
+	}
+	return newSpan(joined, enc), nil
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package runner
+
+import "errors"
+
+func fineAlarm() (*alarm, error) { return nil, errors.ErrUnsupported }
