@@ -30,7 +30,7 @@ func (c *connection) beginClose(planned time.Duration, forward bool) bool {
 		c.begunWaiting(planned)
 	default:
 		c.closer = make(chan struct{})
-		c.shard.e.wg.Go(c.close)
+		c.shard.e.crew.do(c.close)
 	}
 	return true
 }

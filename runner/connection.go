@@ -77,14 +77,15 @@ func (c *connection) live(ctx context.Context) {
 // reasonInterrupted is the reason of an opening that the run's end cut short.
 const reasonInterrupted = "interrupted"
 
-// open dials, upgrades and has the opening dialogue.
+// open dials, upgrades and has the opening dialogue. Only the dialogue watches
+// the context; interrupt ends the rest.
 func (c *connection) open(ctx context.Context) *wire.OpenError {
 	e := c.shard.e
 	c.hs.Dialer = e.dialer
 	c.hs.Local = e.local(c.lc.N)
 	c.hs.Withhold = c.plan.Mode == scenario.Abort
 	target := e.request(c.lc)
-	lib, _, err := websocket.Dial(ctx, target.url, &websocket.DialOptions{
+	lib, _, err := websocket.Dial(context.Background(), target.url, &websocket.DialOptions{
 		HTTPClient:      &http.Client{Transport: &c.hs},
 		HTTPHeader:      target.header,
 		Host:            target.host,
@@ -188,7 +189,9 @@ func (c *connection) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.interrupted = true
-	if c.stage != opening { // else the dial's context ends it
+	if c.stage == opening {
+		c.hs.Interrupt()
+	} else {
 		c.tap.Interrupt()
 	}
 }

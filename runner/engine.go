@@ -30,7 +30,7 @@ type engine struct {
 	shards  []*shard
 	paced   *paced
 	traffic *traffic
-	wg      sync.WaitGroup // connections and their closers
+	crew    *crew // connections and their closers
 
 	free     chan slot // slots whose connection has settled
 	opened   atomic.Int64
@@ -52,7 +52,7 @@ type slot struct {
 }
 
 func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
-	e := &engine{plan: plan, opt: opt, tb: wire.NewTimebase(), tally: make(map[string]*Tally)}
+	e := &engine{plan: plan, opt: opt, tb: wire.NewTimebase(), crew: newCrew(), tally: make(map[string]*Tally)}
 	if e.opt.RunID == 0 {
 		e.opt.RunID = rand.Uint32()
 	}

@@ -93,7 +93,8 @@ func (e *engine) run(ctx context.Context, meter func(stop <-chan struct{})) erro
 	if cause != nil {
 		e.drain(cause, stopDials)
 	}
-	e.wg.Wait()
+	e.crew.wait()
+	e.crew.end()
 	close(stopShards)
 	helpers.Wait()
 	e.traffic.end()
@@ -135,7 +136,7 @@ func (e *engine) drain(cause error, stopDials func()) {
 	}
 	settled := make(chan struct{})
 	go func() {
-		e.wg.Wait()
+		e.crew.wait()
 		close(settled)
 	}()
 	timer := time.NewTimer(limit)

@@ -45,7 +45,7 @@ func (s *shard) launch(ctx context.Context, lc scenario.Lifecycle, at time.Durat
 	s.live[c] = struct{}{}
 	s.mu.Unlock()
 	s.rec.Started()
-	s.e.wg.Go(func() {
+	s.e.crew.do(func() {
 		c.live(ctx)
 		s.mu.Lock()
 		delete(s.live, c)

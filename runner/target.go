@@ -86,7 +86,10 @@ func sources(plan *scenario.Plan, shard scenario.Shard, portsPerPair int) ([]net
 		return all, nil
 	}
 	need := shard.Size(plan.Load.Connections) + portsInTimeWait(plan, shard)
-	n := min(max(1, (need+portsPerPair-1)/portsPerPair), maxSources)
+	n := min((need+portsPerPair-1)/portsPerPair, maxSources)
+	if n <= 1 {
+		return nil, nil // the kernel's own choice does
+	}
 	for i := range n {
 		all = append(all, netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)}))
 	}

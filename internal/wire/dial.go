@@ -41,15 +41,28 @@ func (e *OpenError) Error() string { return e.Reason + ": " + e.Err.Error() }
 // Unwrap returns the cause.
 func (e *OpenError) Unwrap() error { return e.Err }
 
-// dial opens the TCP connection to addr.
-func (d *Dialer) dial(ctx context.Context, addr string, local netip.Addr) (net.Conn, error) {
+// dial opens the TCP connection to addr, until the deadline.
+func (h *Handshake) dial(ctx context.Context, addr string, deadline time.Time) (net.Conn, error) {
+	d := h.Dialer
+	if remote, err := netip.ParseAddrPort(addr); err == nil && d.Dial == nil && remote.Addr().Zone() == "" {
+		conn, err := h.direct(remote, deadline)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return conn, err
+		}
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	if !h.begin(cancel) {
+		return nil, context.Canceled
+	}
+	defer h.end()
 	if d.Dial != nil {
-		return d.Dial(ctx, addr, local)
+		return d.Dial(ctx, addr, h.Local)
 	}
 	// Keep-alive probes are off: they would hide an idle limit on the way.
 	nd := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false}}
-	if local.IsValid() {
-		nd.LocalAddr = &net.TCPAddr{IP: local.AsSlice()}
+	if h.Local.IsValid() {
+		nd.LocalAddr = &net.TCPAddr{IP: h.Local.AsSlice()}
 		nd.Control = controlDial
 	}
 	return nd.DialContext(ctx, "tcp", addr)
@@ -86,12 +99,25 @@ func openError(stage string, err error) *OpenError {
 		return oe
 	}
 	switch {
+	case brokenTLS(err):
+		oe.Reason = "tls"
 	case errors.Is(err, context.Canceled):
 		oe.Reason = "interrupted"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		oe.Reason = "timeout"
 	}
 	return oe
+}
+
+// brokenTLS reports whether err is an alert of TLS, the peer's or the own one,
+// or bytes that are no TLS. A server that wants a client certificate says so
+// only after the client's side of the handshake is done (RFC 8446 section 2).
+func brokenTLS(err error) bool {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && (op.Op == "remote error" || op.Op == "local error")
 }
 
 func isTimeout(err error) bool {

@@ -14,12 +14,17 @@ var errNotAtBoundary = errors.New("wire: the outgoing stream stands inside a fra
 
 // WriteClose writes an own Close frame, until the offset limit at most. The
 // library must have been let go. Where a failed write left half a frame behind
-// nothing can be said any more, and the error says so.
+// nothing can be said any more, and the error says so. Interrupt ends it with
+// ErrInterrupted.
 func (t *Tap) WriteClose(code int, reason string, limit time.Duration) error {
 	payload := AppendClosePayload(make([]byte, 0, 2+len(reason)), code, reason)
 	t.mu.Lock()
 	for t.inWrite {
 		t.idle.Wait()
+	}
+	if t.interrupted {
+		t.mu.Unlock()
+		return ErrInterrupted
 	}
 	if t.halfFrame || !t.out.boundary() {
 		now := t.tb.Now()
@@ -29,7 +34,17 @@ func (t *Tap) WriteClose(code int, reason string, limit time.Duration) error {
 	}
 	t.conn.SetWriteDeadline(t.tb.Time(limit))
 	_, err := t.write(t.ownFrame(OpClose, payload))
+	if err != nil && t.stopped() {
+		return ErrInterrupted
+	}
 	return err
+}
+
+// stopped reports whether the owner's waits are to end.
+func (t *Tap) stopped() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.interrupted
 }
 
 // Ping writes a ping, unless a write is in progress or the library stands
@@ -96,7 +111,7 @@ func (t *Tap) drain() {
 }
 
 // Confirm makes sure of a FIN that was read while own bytes were still under
-// way, until the offset limit at most: either the peer's kernel acknowledges
+// way, until the offset limit or Interrupt: either the peer's kernel acknowledges
 // them, or its answer is an RST, which then counts as the connection's end.
 func (t *Tap) Confirm(limit time.Duration) {
 	t.mu.Lock()
@@ -105,7 +120,7 @@ func (t *Tap) Confirm(limit time.Duration) {
 	if !wait {
 		return
 	}
-	for pause := 50 * time.Microsecond; t.tb.Now() < limit; pause = min(2*pause, 5*time.Millisecond) {
+	for pause := 50 * time.Microsecond; t.tb.Now() < limit && !t.stopped(); pause = min(2*pause, 5*time.Millisecond) {
 		soErr, state, outq, _ := t.sock.facts()
 		if state == tcpClose || soErr != 0 {
 			t.mu.Lock()

@@ -25,6 +25,7 @@ type far interface {
 type peer struct {
 	*testing.T
 	tcp  far
+	path *path    // above tcp, where there is TLS
 	conn net.Conn // tcp, or the TLS session above it
 	br   *bufio.Reader
 }
@@ -36,9 +37,46 @@ func newPeer(t *testing.T, tcp far) *peer {
 
 // secure has the TLS handshake, as the server.
 func (p *peer) secure(cfg *tls.Config) error {
-	conn := tls.Server(p.tcp, cfg)
+	return p.shake(tls.Server(p.below(), cfg))
+}
+
+// trust has the TLS handshake, as the client.
+func (p *peer) trust(cfg *tls.Config) error {
+	return p.shake(tls.Client(p.below(), cfg))
+}
+
+func (p *peer) below() net.Conn {
+	p.path = &path{Conn: p.tcp}
+	return p.path
+}
+
+func (p *peer) shake(conn *tls.Conn) error {
 	p.conn, p.br = conn, bufio.NewReader(conn)
 	return conn.Handshake()
+}
+
+// A path lies below the peer's TLS session and can keep what is written.
+type path struct {
+	net.Conn
+	keep bool
+	kept []byte
+}
+
+func (c *path) Write(p []byte) (int, error) {
+	if !c.keep {
+		return c.Conn.Write(p)
+	}
+	c.kept = append(c.kept, p...)
+	return len(p), nil
+}
+
+// hold returns what TLS makes of b, instead of sending it.
+func (p *peer) hold(b []byte) []byte {
+	p.Helper()
+	p.path.keep = true
+	p.send(b)
+	p.path.keep = false
+	return p.path.kept
 }
 
 // request reads the upgrade request.

@@ -17,9 +17,10 @@ type socket struct {
 	tb    *Timebase
 	stamp *stamper // nil: reads are stamped by the clock of this process
 
-	last    Instant // arrival of the last bytes read
-	end     Event   // FIN, RST or Failed, once seen
-	unacked bool    // at the end own bytes were not yet acknowledged
+	last    Instant       // arrival of the last bytes read
+	end     Event         // FIN, RST or Failed, once seen
+	unacked bool          // at the end, or since, own bytes were not yet acknowledged
+	pending syscall.Errno // the last SO_ERROR taken: asking for it clears it
 }
 
 // kernelFacts is what the kernel says of a socket at its end: the pending
@@ -72,12 +73,29 @@ func (s *socket) note(n int, wall int64, err error) {
 			s.last = UserInstant(s.tb.Now())
 		}
 	}
-	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || s.end.Kind != None {
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) || s.end.Kind != None {
 		return
 	}
 	now := s.tb.Now()
 	s.end = Event{At: UserInstant(now), Seen: now}
 	s.end.Kind, s.end.Errno, s.unacked = s.ending(err)
+}
+
+// infer notes the end of the connection by the error of a TLS session that
+// reads past this socket.
+func (s *socket) infer(err error) {
+	switch {
+	case s.end.Kind != None:
+		return
+	case errors.Is(err, io.EOF):
+		// A close_notify, or a FIN between two records: the next read tells.
+		var b [1]byte
+		s.tryRead(b[:])
+		return
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = io.EOF
+	}
+	s.note(0, 0, err)
 }
 
 // ending tells a FIN from an RST. A reset that follows a FIN also reads as an
@@ -101,13 +119,15 @@ func (s *socket) ending(err error) (Kind, syscall.Errno, bool) {
 func (s *socket) facts() (soErr syscall.Errno, state uint8, outq int, ok bool) {
 	if s.stamp != nil {
 		soErr, state, outq = s.stamp.facts()
-		return soErr, state, outq, true
-	}
-	if k, has := s.Conn.(kernelFacts); has {
+	} else if k, has := s.Conn.(kernelFacts); has {
 		soErr, state, outq = k.KernelState()
-		return soErr, state, outq, true
+	} else {
+		return 0, 0, 0, false
 	}
-	return 0, 0, 0, false
+	if soErr != 0 {
+		s.pending = soErr
+	}
+	return s.pending, state, outq, true
 }
 
 // reset makes the coming Close send an RST (SO_LINGER with a time of 0).

@@ -34,12 +34,16 @@ type stamper struct {
 // newStamper switches the kernel's receive stamps on for a TCP connection. It
 // returns nil for every other kind of connection.
 func newStamper(conn net.Conn) *stamper {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
+	var raw syscall.RawConn
+	switch conn := conn.(type) {
+	case *fileConn:
+		raw = conn.raw
+	case *net.TCPConn:
+		var err error
+		if raw, err = conn.SyscallConn(); err != nil {
+			return nil
+		}
+	default:
 		return nil
 	}
 	s := &stamper{raw: raw}
@@ -123,25 +127,29 @@ func (s *stamper) controlStamp() int64 {
 }
 
 // facts takes the socket's pending error, which clears it, the state of the
-// connection and the bytes in flight.
+// connection and the bytes in flight. An error is pending only on a connection
+// that is closed, and bytes are in flight only on one that is not.
 func (s *stamper) facts() (soErr syscall.Errno, state uint8, outq int) {
 	s.raw.Control(func(fd uintptr) {
-		if v, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil {
-			soErr = syscall.Errno(v)
-		}
 		// The kernel fills as much of struct tcp_info as asked for; the state
 		// is its first byte.
 		var info [8]byte
 		size := uint32(len(info))
-		_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
 			uintptr(unsafe.Pointer(&info[0])), uintptr(unsafe.Pointer(&size)), 0)
 		if errno == 0 {
 			state = info[0]
 		}
-		var q int32
-		_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, siocOutQ, uintptr(unsafe.Pointer(&q)))
-		if errno == 0 {
-			outq = int(q)
+		if state != tcpClose {
+			var q int32
+			_, _, errno = syscall.RawSyscall(syscall.SYS_IOCTL, fd, siocOutQ, uintptr(unsafe.Pointer(&q)))
+			if errno == 0 {
+				outq = int(q)
+			}
+			return
+		}
+		if v, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil {
+			soErr = syscall.Errno(v)
 		}
 	})
 	return soErr, state, outq

@@ -35,6 +35,7 @@ type Tap struct {
 	in, out  decoder
 	pre      []byte // read with the response, not yet passed on
 	preAt    Instant
+	aside    bool // the reads of conn do not pass through sock
 	withhold bool // the peer's Close is kept from the library
 	handed   bool // it has come: the library reads no more
 
@@ -68,9 +69,12 @@ func NewTap(conn net.Conn, tb *Timebase, opt TapOptions) *Tap {
 }
 
 // NewTLSTap returns a Tap on the server's end of a TLS connection whose
-// handshake is done.
+// handshake is done. Its times are the clock of this process. A close_notify
+// that is read when the FIN has arrived, too, counts as the FIN alone.
 func NewTLSTap(conn *tls.Conn, tb *Timebase, opt TapOptions) *Tap {
-	return newTap(conn, newSocket(conn.NetConn(), tb), opt)
+	t := newTap(conn, newSocket(conn.NetConn(), tb), opt)
+	t.aside = true
+	return t
 }
 
 func newTap(conn net.Conn, sock *socket, opt TapOptions) *Tap {
@@ -162,6 +166,9 @@ func (t *Tap) observe(p []byte, at Instant) int {
 		off += n
 		if ev.Kind != None {
 			ev.At, ev.Seen, ev.Dir = at, t.tb.Now(), In
+			if !at.Set() {
+				ev.At = UserInstant(ev.Seen)
+			}
 			t.td.Step(ev)
 		}
 	}
@@ -170,9 +177,12 @@ func (t *Tap) observe(p []byte, at Instant) int {
 // ended notes the end of the connection, or of its TLS session, after a read
 // that failed with err.
 func (t *Tap) ended(err error) {
+	if t.aside {
+		t.sock.infer(err)
+	}
 	ev := t.sock.end
 	if ev.Kind == None {
-		if t.conn == net.Conn(t.sock) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		if t.conn == net.Conn(t.sock) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
 			return
 		}
 		// The TLS session ended or broke, and TCP goes on below it.
@@ -225,6 +235,9 @@ func (t *Tap) write(p []byte) (int, error) {
 		}
 		now := t.tb.Now()
 		t.td.Step(Event{Kind: kind, Dir: Out, At: UserInstant(now), Seen: now})
+		if err == nil && t.td.Trace.Ending == FIN {
+			t.sock.unacked = true // nobody has looked since
+		}
 	}
 	t.idle.Broadcast()
 	t.mu.Unlock()

@@ -1,0 +1,28 @@
+// Package target is a WebSocket server to test against: well-behaved on one
+// path, misbehaving in a known way on the others, and counting on all of them.
+//
+// The flow of one connection:
+//
+//	link      the TCP connection, below TLS; it remembers which end finished
+//	          it first, and how
+//	net/http  reads the request; its path gives the manners
+//	upgrade   takes the socket from net/http, writes the 101 and puts a
+//	          wire.Tap between the socket and the WebSocket library
+//	session   first the library speaks: it echoes messages and hands over
+//	          orders ("close 1001 bye", "abort rst"); then the library is let
+//	          go and the session ends the connection by its manners
+//	ledger    gets the result: Close frames each way, and who ended TCP
+//
+// The Tap withholds the client's Close from the library. So one piece of code
+// answers it at once, late or never, and the socket is closed when the server
+// means it and not when the library does. A well-behaved server closes TCP
+// first, and at once, when both Close frames have passed (RFC 6455 section
+// 7.1.1).
+//
+// The ledger is the server's own count, made without any knowledge of what the
+// client counts. A client that reads [Ledger] from /statz after its run can
+// compare the two, mode by mode.
+//
+// An open connection costs one goroutine and a few small buffers, and no timer:
+// timers exist only where a path or a closing handshake has a limit.
+package target

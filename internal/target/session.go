@@ -1,0 +1,243 @@
+package target
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsload/wsload/internal/wire"
+)
+
+// Status codes of RFC 6455 section 7.4.1.
+const (
+	codeGoingAway     = 1001
+	codeProtocolError = 1002
+	codeInvalidData   = 1007
+)
+
+// A session is one open connection. One goroutine runs it.
+type session struct {
+	sv      *service
+	link    *link
+	tap     *wire.Tap
+	lib     *websocket.Conn // nil once it was let go
+	manners manners
+	counts  *Counts
+	leaving atomic.Bool // the service is ending
+}
+
+// hear tells the session how far the service's end has come. A library that
+// waits for a message is woken; one that writes may finish what it has begun,
+// until the rest is cut.
+func (c *session) hear(s stage) {
+	switch s {
+	case draining:
+		c.leaving.Store(true)
+		c.tap.SetDeadline(expired)
+	case cutting:
+		c.leaving.Store(true)
+		c.link.cut()
+	}
+}
+
+// expired is an offset that has passed; 0 would be no deadline at all.
+const expired = -1
+
+// run takes the session to its end and counts it.
+func (c *session) run() {
+	if c.manners.cut != noCut {
+		c.tap.SetDeadline(cmp.Or(c.sv.tb.Now()+c.manners.after, expired))
+	}
+	c.sv.enter(c)
+	defer c.sv.leave(c)
+
+	o, err := c.converse()
+	// The library's own last word is that of its connection's Close: it tells
+	// nothing that the Tap does not know.
+	_ = c.lib.CloseNow()
+	c.lib = nil
+	reset := c.finish(o, err)
+	c.shut(reset)
+
+	tr := c.tap.Trace()
+	c.sv.book.ended(c.counts, &tr, c.link.ending())
+}
+
+// converse echoes messages until one is an order, which it returns, or until
+// the library can do no more, which the error tells.
+func (c *session) converse() (order, error) {
+	for {
+		typ, r, err := c.lib.Reader(context.Background())
+		if err != nil {
+			return order{}, err
+		}
+		if o, err := c.message(typ, r); err != nil || o != (order{}) {
+			return o, err
+		}
+	}
+}
+
+// keepBuffer is the largest buffer kept for other messages, in bytes.
+const keepBuffer = 64 << 10
+
+// message reads one message and sends it back, or returns the order it is.
+// A buffer is held only meanwhile: a silent connection holds none.
+func (c *session) message(typ websocket.MessageType, r io.Reader) (order, error) {
+	buf, ok := c.sv.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		buf = new(bytes.Buffer)
+	}
+	defer func() {
+		if buf.Cap() <= keepBuffer {
+			buf.Reset()
+			c.sv.buffers.Put(buf)
+		}
+	}()
+	if _, err := buf.ReadFrom(r); err != nil {
+		return order{}, err
+	}
+	reply := buf.Bytes()
+	if typ == websocket.MessageText {
+		if !utf8.Valid(reply) { // RFC 6455 section 8.1
+			return order{code: codeInvalidData, reason: "text that is not UTF-8"}, nil
+		}
+		o, err := parseOrder(reply)
+		if err != nil {
+			reply = []byte("error: " + err.Error())
+		}
+		if o != (order{}) {
+			return o, nil
+		}
+	}
+	return order{}, c.lib.Write(context.Background(), typ, reply)
+}
+
+// finish does what is left to do before TCP is ended, after an order or after
+// the library has stopped with err. It reports whether TCP is to be ended by
+// RST.
+func (c *session) finish(o order, err error) (reset bool) {
+	tr := c.tap.Trace()
+	switch {
+	case o.cut != noCut:
+		return o.cut == cutRST
+	case o.code != 0:
+		c.closeFirst(o.code, o.reason)
+	case tr.Ending != wire.None:
+		// The client was first.
+	case errors.Is(err, wire.ErrHandover):
+		c.closeSecond()
+	case tr.Rule != wire.NoRule:
+		c.closeFirst(failure(tr.Rule), tr.Rule.String())
+	case c.leaving.Load():
+		c.closeFirst(codeGoingAway, "going away")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return c.manners.cut == cutRST
+	default:
+		// TLS has ended, or a write has failed: TCP's own end is on its way.
+		c.listen(c.sv.replyLimit(), never)
+	}
+	return false
+}
+
+// closeFirst sends a Close, unless the library has sent one, and waits for the
+// client's.
+func (c *session) closeFirst(code int, reason string) {
+	if tr := c.tap.Trace(); !tr.OwnClose.Set() && c.send(code, reason) != nil {
+		return
+	}
+	c.listen(c.sv.replyLimit(), closed)
+}
+
+// closeSecond does with the client's Close what the manners say. Its first byte
+// has arrived.
+func (c *session) closeSecond() {
+	c.listen(0, judged)
+	tr := c.tap.Trace()
+	if !tr.PeerClose.Set() && tr.Rule == wire.NoRule {
+		return // the connection ended inside the Close
+	}
+	switch c.manners.answer {
+	case answerAtOnce:
+		_ = c.send(reply(&tr), "") // an answer that fails is in the Trace
+	case answerLate:
+		// The listening meanwhile is for a client that gives up; Shut ends it.
+		stop := after(c.manners.delay, func() {
+			_ = c.send(reply(&tr), "")
+			_ = c.tap.Shut()
+		})
+		c.listen(0, never)
+		stop()
+	case answerNever:
+		c.listen(0, never)
+	case answerFIN:
+	}
+}
+
+// reply is the code that answers a Close: its own code, or what is wrong with
+// the frame (RFC 6455 sections 5.5.1 and 7.1.7).
+func reply(tr *wire.Trace) int {
+	switch tr.Rule {
+	case wire.NoRule, wire.RuleDataAfterClose, wire.RuleSecondClose:
+		return tr.PeerCode
+	}
+	return failure(tr.Rule)
+}
+
+// failure is the code with which a broken rule fails the connection.
+func failure(r wire.Rule) int {
+	if r == wire.RuleBadUTF8 {
+		return codeInvalidData
+	}
+	return codeProtocolError
+}
+
+// send writes a Close.
+func (c *session) send(code int, reason string) error {
+	return c.tap.WriteClose(code, reason, c.sv.tb.Now()+c.sv.replyLimit())
+}
+
+// never, closed and judged tell listen what is enough.
+func never(*wire.Trace) bool { return false }
+
+func closed(tr *wire.Trace) bool { return tr.PeerClose.Set() }
+
+// judged is for a Close on its way, which may be broken beyond use and then
+// never counts as one.
+func judged(tr *wire.Trace) bool { return closed(tr) || tr.Rule != wire.NoRule }
+
+// forever is the offset that stands for no limit.
+const forever = time.Duration(1) << 62
+
+// listen reads until enough is known or the connection has ended. Once the
+// limit has passed it ends the connection itself; 0 is no limit.
+func (c *session) listen(limit time.Duration, enough func(*wire.Trace) bool) {
+	if limit > 0 {
+		defer after(limit, c.link.cut)()
+	}
+	buf := make([]byte, bufferSize)
+	for tr := c.tap.Trace(); tr.Ending == wire.None && !enough(&tr); tr = c.tap.Trace() {
+		// A deadline that passes here is one that the Tap set for a short look.
+		if err := c.tap.Next(buf, forever); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+	}
+}
+
+// shut ends TCP, where that has not been done.
+func (c *session) shut(reset bool) {
+	c.link.look()
+	// What fails here is the end of a socket that has already gone.
+	if reset {
+		_ = c.tap.Cut(true)
+		return
+	}
+	_ = c.tap.Shut()
+}

@@ -1,0 +1,156 @@
+package wire
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wsload/wsload/internal/memnet"
+)
+
+// holdStamps keeps the kernel's stamps on during the test and waits until they
+// are: the kernel switches them on behind the caller's back.
+func holdStamps(t *testing.T) {
+	t.Helper()
+	held, err := HoldStamps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { held.Close() })
+	near, far := tcpPair(t)
+	defer near.Close()
+	defer far.Close()
+	sock := newSocket(near, NewTimebase())
+	var b [1]byte
+	eventually(t, "reads are stamped by the kernel", func() bool {
+		if _, err := far.Write(b[:]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sock.Read(b[:]); err != nil {
+			t.Fatal(err)
+		}
+		return sock.last.Source == Kernel
+	})
+}
+
+func TestAFrameIsDatedByItsArrivalAndNotByItsRead(t *testing.T) {
+	holdStamps(t)
+	c := openTCP(t, opening{})
+	before := c.tb.Now()
+	c.peer.send(closing(1000, ""))
+	time.Sleep(30 * time.Millisecond)
+	if err := c.next(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	tr := c.wantTrace(CloseReceived, None)
+	if tr.PeerClose.Source != Kernel {
+		t.Fatalf("the Close is dated by %q", tr.PeerClose.Source)
+	}
+	if d := tr.PeerClose.At - before; d < -time.Millisecond || d > 10*time.Millisecond {
+		t.Errorf("the Close is dated %v after it was written", d)
+	}
+	if d := tr.PeerCloseSeen - tr.PeerClose.At; d < 25*time.Millisecond {
+		t.Errorf("the Close was seen %v after it arrived, want 25ms and more", d)
+	}
+}
+
+func TestAStampBelongsToTheLastByteOfARead(t *testing.T) {
+	holdStamps(t)
+	c := openTCP(t, opening{})
+	c.peer.send(closing(1000, "")[:1])
+	time.Sleep(30 * time.Millisecond)
+	before := c.tb.Now()
+	c.peer.send(closing(1000, "")[1:])
+	if err := c.next(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.wantTrace(CloseReceived, None).PeerClose.At - before; d < -time.Millisecond || d > 10*time.Millisecond {
+		t.Errorf("the Close is dated %v after its last byte was written", d)
+	}
+}
+
+// With TLS the frames are read above and the stamps taken below.
+func TestAFrameOverTLSIsDatedByTheKernel(t *testing.T) {
+	holdStamps(t)
+	c := openTCP(t, openTLS(t))
+	before := c.tb.Now()
+	c.peer.send(closing(1000, ""))
+	time.Sleep(30 * time.Millisecond)
+	if err := c.next(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	tr := c.wantTrace(CloseReceived, None)
+	if d := tr.PeerClose.At - before; tr.PeerClose.Source != Kernel || d < -time.Millisecond || d > 10*time.Millisecond {
+		t.Errorf("the Close is dated %v after it was written, by %q", d, tr.PeerClose.Source)
+	}
+}
+
+func TestTheAnswerToTheHandshakeIsDatedByTheKernel(t *testing.T) {
+	holdStamps(t)
+	c := openTCP(t, opening{})
+	if c.hs.Answered.Source != Kernel || c.hs.Answered.At < c.hs.Asked.At-time.Millisecond {
+		t.Errorf("asked %v, answered %v by %q", c.hs.Asked.At, c.hs.Answered.At, c.hs.Answered.Source)
+	}
+}
+
+func TestWithoutAKernelTheClockIsTheUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := openMem(t, memnet.Options{}, opening{})
+		c.peer.send(closing(1000, ""))
+		time.Sleep(30 * time.Millisecond)
+		if err := c.next(time.Second); err != nil {
+			t.Fatal(err)
+		}
+		tr := c.wantTrace(CloseReceived, None)
+		if want := (Instant{At: c.tb.Now(), Source: User}); tr.PeerClose != want || c.hs.Answered.Source != User {
+			t.Errorf("dated %+v, want %+v", tr.PeerClose, want)
+		}
+	})
+}
+
+// The hot path of a run: a read allocates nothing, at every level.
+func TestAReadAllocatesNothing(t *testing.T) {
+	message := frames(text(string(Mark{Run: 1, N: 2, Seq: 3}.Append(nil))), serverFrame(OpPing, ""))
+	near, far := tcpPair(t)
+	defer near.Close()
+	defer far.Close()
+	tap := NewTap(near, NewTimebase(), TapOptions{Withhold: true})
+	tap.ExpectEcho(1, 2)
+	buf := make([]byte, 1024)
+	wantNoAllocs(t, "stamper.read", far, message, func() (int, error) {
+		n, _, err := tap.sock.stamp.read(buf)
+		return n, err
+	})
+	wantNoAllocs(t, "Tap.Read", far, message, func() (int, error) { return tap.Read(buf) })
+	// Last: it ends the library's reads.
+	wantNoAllocs(t, "Tap.Next", far, message, func() (int, error) { return len(message), tap.Next(buf, time.Hour) })
+}
+
+func wantNoAllocs(t *testing.T, name string, far net.Conn, message []byte, read func() (int, error)) {
+	t.Helper()
+	allocs := testing.AllocsPerRun(200, func() {
+		if _, err := far.Write(message); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := read(); n != len(message) || err != nil {
+			t.Fatalf("%s: %d, %v", name, n, err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%s allocates %v times", name, allocs)
+	}
+}
+
+func TestAStampIsTheSameMomentOnBothClocks(t *testing.T) {
+	tb := NewTimebase()
+	for range 3 {
+		before := tb.Now()
+		got := tb.fromWall(time.Now().UnixNano())
+		after := tb.Now()
+		if got < before-5*time.Millisecond || got > after+5*time.Millisecond {
+			t.Errorf("a wall clock reading between %v and %v became %v", before, after, got)
+		}
+		tb.Sync()
+	}
+}
