@@ -4,4 +4,4 @@ package runner
 
 import "errors"
 
-func fineAlarm() (*alarm, error) { return nil, errors.ErrUnsupported }
+func fineAlarm() (alarm, error) { return alarm{}, errors.ErrUnsupported }

@@ -4,15 +4,18 @@
 //
 // The flow of a run:
 //
-//	pace        releases starts: the ramp by arithmetic, then replacements
-//	            as slots become free and the rate allows
+//	schedule    one goroutine per shard fires what is due: starts, closes,
+//	            messages
+//	pace        says when a start is due: the ramp by arithmetic, then each
+//	            slot that has become free as soon as the rate allows
 //	connection  one goroutine per connection, its owner: dial, opening
-//	            dialogue, receive loop, then the rest of the teardown
-//	schedule    one goroutine per shard fires what is due: closes, messages
-//	closer      begins a connection's planned close
-//	classify    lifecycle and wire trace to exactly one Outcome
-//	shard       a Recorder for a part of the slots; flipped each interval
-//	            and merged into the interval's Summary, then into the total
+//	            dialogue, receive loop; beside it a closer takes the own step
+//	settle      the owner reads on until the connection has ended
+//	classify    lifecycle and wire trace to exactly one class
+//	outcome     class, phases and counts of one connection
+//	shard       a Recorder for a part of the slots; the meter flips it each
+//	            interval and merges it into the interval's Summary, then into
+//	            the total
 //
 // The client library speaks the protocol as long as the connection is held.
 // When its part is over - it has seen the peer's Close, or was let go - the

@@ -1,80 +1,71 @@
 package runner
 
 import (
-	"context"
+	"iter"
 	"sync"
 	"time"
 
 	"github.com/wsload/wsload/scenario"
 )
 
-// pace releases starts until ctx is done, or, where each connection lives
-// once, until the last was released. The ramp is arithmetic; after it, a slot
-// that has become free is filled as soon as the rate allows.
-func (e *engine) pace(ctx, dials context.Context) {
-	w := waiter{e: e, alarm: newAlarm(e.fine())}
-	defer w.alarm.stop()
-	k := 0
-	last := time.Duration(0)
-	for s := range e.opt.Shard.Slots(e.plan.Load.Connections) {
-		lc := e.plan.Lifecycle(uint64(s))
-		if !w.until(ctx, lc.Start) {
-			return
+// A ramp is a shard's part of the first filling of the population: slots and
+// their starts by arithmetic.
+type ramp struct {
+	next func() (slot int, ok bool)
+	stop func()
+}
+
+// newRamp takes every count-th of the slots, from the index-th on.
+func newRamp(slots iter.Seq[int], index, count int) ramp {
+	next, stop := iter.Pull(func(yield func(int) bool) {
+		k := 0
+		for slot := range slots {
+			if k++; (k-1)%count == index && !yield(slot) {
+				return
+			}
 		}
-		last = lc.Start
-		e.shards[k%len(e.shards)].launch(dials, lc, lc.Start)
-		k++
-	}
-	if e.plan.Load.Duration == 0 {
+	})
+	return ramp{next: next, stop: stop}
+}
+
+// ramped launches the ramp's start that is due, and schedules the next one.
+func (s *shard) ramped(d due) {
+	s.launch(s.e.plan.Lifecycle(d.n), d.at)
+	s.climb()
+}
+
+// climb schedules the ramp's next start.
+func (s *shard) climb() {
+	slot, ok := s.ramp.next()
+	if !ok {
 		return
 	}
-	rate := e.share(e.plan.Load.Rate)
-	from, n := last, uint64(0)
-	for {
-		var f slot
-		select {
-		case <-ctx.Done():
-			return
-		case f = <-e.free:
-		}
-		n++
-		at := from + rate.At(n)
-		if f.from > at {
-			from, n, at = f.from, 0, f.from
-		}
-		if !w.until(ctx, at) {
-			return
-		}
-		e.shards[k%len(e.shards)].launch(dials, e.plan.Lifecycle(f.n), at)
-		k++
+	lc := s.e.plan.Lifecycle(uint64(slot))
+	if end := s.e.plan.Load.Duration; end == 0 || lc.Start < end {
+		s.schedule.add(due{at: lc.Start, task: taskRamp, n: lc.N})
 	}
 }
 
-// A waiter waits for offsets of the run with one alarm.
-type waiter struct {
-	e     *engine
-	alarm *alarm
+// refill paces the connections that take the slots of those that ended: as
+// soon as the slot is free and the rate allows, after the ramp.
+type refill struct {
+	rate scenario.Rate
+
+	mu   sync.Mutex
+	from time.Duration
+	k    uint64 // starts since from
 }
 
-// until waits for the offset at, for a start. It reports false when ctx was
-// done first, or the plan's duration is over by then.
-func (w waiter) until(ctx context.Context, at time.Duration) bool {
-	for {
-		now := w.e.tb.Now()
-		if end := w.e.plan.Load.Duration; end > 0 && max(at, now) >= end {
-			return false
-		}
-		wait := at - now
-		if wait <= 0 {
-			return ctx.Err() == nil
-		}
-		w.alarm.reset(wait)
-		select {
-		case <-ctx.Done():
-			return false
-		case <-w.alarm.C:
-		}
+// next gives the start for a slot that became free at the given moment.
+func (r *refill) next(free time.Duration) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.k++
+	at := r.from + r.rate.At(r.k)
+	if free > at {
+		r.from, r.k, at = free, 0, free
 	}
+	return at
 }
 
 // paced is the queue of closes of the shape rate: connections whose hold is

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsload/wsload/internal/wire"
@@ -74,11 +78,12 @@ func (e *engine) run(ctx context.Context, meter func(stop <-chan struct{})) erro
 	e.hopeless = stopOpening
 	dials, stopDials := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDials()
+	e.dials = dials
 
-	stopShards := make(chan struct{})
 	var helpers sync.WaitGroup
 	for _, s := range e.shards {
-		helpers.Go(func() { s.schedule.run(stopShards, s.fire) })
+		s.climb()
+		helpers.Go(func() { s.schedule.run(s.fire) })
 	}
 	stopMeter := make(chan struct{})
 	var metering sync.WaitGroup
@@ -88,14 +93,16 @@ func (e *engine) run(ctx context.Context, meter func(stop <-chan struct{})) erro
 		end := time.AfterFunc(d-e.tb.Now(), func() { stopOpening(errDuration) })
 		defer end.Stop()
 	}
-	e.pace(open, dials)
 	cause := e.await(open)
 	if cause != nil {
 		e.drain(cause, stopDials)
 	}
 	e.crew.wait()
 	e.crew.end()
-	close(stopShards)
+	for _, s := range e.shards {
+		s.schedule.stop()
+		s.ramp.stop()
+	}
 	helpers.Wait()
 	e.traffic.end()
 	close(stopMeter)
@@ -109,24 +116,20 @@ func (e *engine) run(ctx context.Context, meter func(stop <-chan struct{})) erro
 // await waits for the end of the opening and returns its cause; where each
 // connection lives once, for the last to settle, and then the cause is nil.
 func (e *engine) await(open context.Context) error {
-	if e.plan.Load.Duration > 0 {
-		<-open.Done()
+	select {
+	case <-e.finished:
+		return nil
+	case <-open.Done():
 		return context.Cause(open)
 	}
-	for range e.slots {
-		select {
-		case <-e.free:
-		case <-open.Done():
-			return context.Cause(open)
-		}
-	}
-	return nil
 }
 
 // drain closes what is open, and cuts what is still open at the limit.
 func (e *engine) drain(cause error, stopDials func()) {
 	now := e.tb.Now()
+	e.gate.Lock()
 	e.over.Store(true)
+	e.gate.Unlock()
 	limit := e.plan.Limits.Drain
 	if !errors.Is(cause, errDuration) {
 		limit = min(limit, interruptedDrain)
@@ -187,4 +190,169 @@ func (e *engine) verify(total *stats.Summary) error {
 		return &NothingOpenedError{Tries: int(e.failed.Load()), Last: e.failure}
 	}
 	return nil
+}
+
+// An engine is one run under way.
+type engine struct {
+	plan   *scenario.Plan
+	opt    Options
+	tb     *wire.Timebase
+	dialer *wire.Dialer
+
+	base      []request // by entry of the mix
+	templated bool
+	sources   []netip.Addr
+	echo      bool
+	slots     int // of this process' shard
+
+	shards  []*shard
+	paced   *paced
+	traffic *traffic
+	crew    *crew // connections and their closers
+	refill  refill
+
+	left     atomic.Int64    // slots whose connection has not settled, where each lives once
+	finished chan struct{}   // closed when left is 0
+	dials    context.Context // ends opening dialogues
+
+	gate sync.Mutex  // launches and the setting of over exclude each other
+	over atomic.Bool // nothing new opens any more
+
+	opened   atomic.Int64
+	failed   atomic.Int64
+	closing  atomic.Int64
+	hopeless context.CancelCauseFunc
+
+	mu       sync.Mutex
+	tally    map[string]*Tally
+	warnings []string
+	failure  error // why the last opening failed
+}
+
+func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
+	e := &engine{plan: plan, opt: opt, tb: wire.NewTimebase(), crew: newCrew(), tally: make(map[string]*Tally)}
+	if e.opt.RunID == 0 {
+		e.opt.RunID = rand.Uint32()
+	}
+	e.echo = plan.Traffic.Expect == scenario.ExpectEcho
+	e.slots = opt.Shard.Size(plan.Load.Connections)
+	e.left.Store(int64(e.slots))
+	e.finished = make(chan struct{})
+	e.dialer = &wire.Dialer{
+		Timebase: e.tb, Dial: opt.Dial, ConnectTo: plan.Target.ConnectTo,
+		Connect: plan.Limits.Dial, Upgrade: plan.Limits.Upgrade,
+	}
+	var err error
+	if e.dialer.TLS, err = tlsConfig(plan.Target.TLS); err != nil {
+		return nil, err
+	}
+	if e.sources, err = sources(plan, opt.Shard, ephemeralPorts()); err != nil {
+		return nil, err
+	}
+	e.prepare()
+	e.traffic = newTraffic(e)
+	n := min(runtime.GOMAXPROCS(0), e.slots)
+	for i, rec := range stats.NewRecorders(opt.Shard.String(), entries(plan), n) {
+		e.shards = append(e.shards, &shard{
+			e: e, rec: rec, schedule: newSchedule(e.tb, e.fine()), alive: make(map[*connection]struct{}),
+			ramp: newRamp(opt.Shard.Slots(plan.Load.Connections), i, n),
+		})
+	}
+	e.refill.rate, e.refill.from = e.share(plan.Load.Rate), plan.Load.Rate.At(uint64(plan.Load.Connections-1))
+	e.paced = newPaced(e.shards[0].schedule, e.share(plan.Closes.Shape.Rate()))
+	return e, nil
+}
+
+// fine reports whether waits are to be exact to the kernel's timers: on the
+// real network. A network of the caller's own may have a time of its own too.
+func (e *engine) fine() bool { return e.opt.Dial == nil }
+
+// entries names the mix.
+func entries(plan *scenario.Plan) []stats.Entry {
+	all := make([]stats.Entry, len(plan.Closes.Mix))
+	for i, c := range plan.Closes.Mix {
+		all[i] = stats.Entry{Name: c.Name, Mode: string(c.Mode)}
+	}
+	return all
+}
+
+// share is this process' part of a rate of the whole plan.
+func (e *engine) share(r scenario.Rate) scenario.Rate {
+	return r * scenario.Rate(e.slots) / scenario.Rate(e.plan.Load.Connections)
+}
+
+// local is the source address of connection n.
+func (e *engine) local(n uint64) netip.Addr {
+	if len(e.sources) == 0 {
+		return netip.Addr{}
+	}
+	return e.sources[n%uint64(len(e.sources))]
+}
+
+// hopelessAfter is how many openings may fail, with none that succeeded,
+// before the run gives up.
+const hopelessAfter = 100
+
+// settled takes note of an outcome that has been recorded.
+func (e *engine) settled(c *connection, o *stats.Outcome, ev *evidence) {
+	if o.Opened {
+		if ev.begun {
+			e.closing.Add(-1)
+		}
+		e.count(string(c.plan.Mode), &ev.trace)
+		return
+	}
+	if o.Class == stats.Interrupted {
+		return
+	}
+	failed := e.failed.Add(1)
+	e.mu.Lock()
+	e.failure = ev.open
+	e.mu.Unlock()
+	if failed >= hopelessAfter && e.opened.Load() == 0 {
+		e.hopeless(&NothingOpenedError{Tries: int(failed), Last: ev.open})
+	}
+}
+
+// count adds an opened connection to its mode's tally.
+func (e *engine) count(mode string, tr *wire.Trace) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.tally[mode]
+	if t == nil {
+		t = &Tally{Ended: make(map[string]uint64)}
+		e.tally[mode] = t
+	}
+	t.Opened++
+	if tr.OwnCloseDone {
+		t.CloseSent++
+	}
+	if tr.PeerClose.Set() {
+		t.CloseReceived++
+	}
+	t.Ended[firstEnd(tr)]++
+}
+
+// firstEnd says who ended TCP first, and how.
+func firstEnd(tr *wire.Trace) string {
+	switch {
+	case tr.Cut.Set() && (tr.Ending == wire.None || tr.End.At > tr.Cut.At):
+		if tr.Reset {
+			return "client_rst"
+		}
+		return "client_fin"
+	case tr.Ending == wire.FIN:
+		return "server_fin"
+	case tr.Ending == wire.RST:
+		return "server_rst"
+	case tr.Ending == wire.Failed:
+		return "error"
+	}
+	return "client_fin"
+}
+
+func (e *engine) warn(text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.warnings = append(e.warnings, text)
 }

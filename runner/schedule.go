@@ -15,6 +15,8 @@ const (
 	taskClose   task = iota // the planned close
 	taskForward             // a close brought forward because the run ends
 	taskPaced               // the next of the paced closes (shape rate)
+	taskRamp                // the next start of the ramp
+	taskOpen                // the start of a connection in a slot that is free
 	taskSend                // a message of the traffic
 	taskPing
 )
@@ -23,72 +25,63 @@ const (
 type due struct {
 	at   time.Duration
 	task task
-	c    *connection
+	c    *connection // nil for tasks that are no connection's
+	n    uint64      // taskOpen: index of the connection
 }
 
 // A schedule fires entries when they are due, earliest first. It is one
-// goroutine and one timer, however many connections wait on it.
+// goroutine and one alarm, however many connections wait on it.
 type schedule struct {
-	tb   *wire.Timebase
-	fine bool // wait by a fine alarm
-	wake chan struct{}
+	tb    *wire.Timebase
+	alarm alarm
 
-	mu   sync.Mutex
-	dues dues
+	mu     sync.Mutex
+	dues   dues
+	asleep bool // run waits for the alarm
 }
 
 func newSchedule(tb *wire.Timebase, fine bool) *schedule {
-	return &schedule{tb: tb, fine: fine, wake: make(chan struct{}, 1)}
+	return &schedule{tb: tb, alarm: newAlarm(fine)}
 }
 
 // add enters d. It may be called from fire.
 func (s *schedule) add(d due) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.dues.push(d)
-	first := s.dues.heap[0] == d
-	s.mu.Unlock()
-	if first {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
+	if s.asleep && s.dues.heap[0] == d {
+		s.alarm.reset(max(0, d.at-s.tb.Now()))
 	}
 }
 
-// run fires what is due until stop is closed. fire must not block.
-func (s *schedule) run(stop <-chan struct{}, fire func(due)) {
-	alarm := newAlarm(s.fine)
-	defer alarm.stop()
+// run fires what is due until stop is called. fire must not block.
+func (s *schedule) run(fire func(due)) {
 	for {
-		d, wait := s.next()
-		if wait == 0 {
+		for d, ok := s.next(); ok; d, ok = s.next() {
 			fire(d)
-			continue
 		}
-		alarm.reset(wait)
-		select {
-		case <-stop:
+		if !s.alarm.wait() {
 			return
-		case <-alarm.C:
-		case <-s.wake:
 		}
 	}
 }
 
-// idle is how long a schedule without entries sleeps.
-const idle = time.Hour
+func (s *schedule) stop() { s.alarm.stop() }
 
-// next takes out the first entry that is due, or says how long to wait.
-func (s *schedule) next() (d due, wait time.Duration) {
+// next takes out the first entry if it is due. If not, the alarm is set for it.
+func (s *schedule) next() (d due, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.dues.heap) == 0 {
-		return d, idle
+	s.asleep = false
+	if len(s.dues.heap) > 0 {
+		wait := s.dues.heap[0].at - s.tb.Now()
+		if wait <= 0 {
+			return s.dues.pop(), true
+		}
+		s.alarm.reset(wait)
 	}
-	if wait = s.dues.heap[0].at - s.tb.Now(); wait > 0 {
-		return d, wait
-	}
-	return s.dues.pop(), 0
+	s.asleep = true
+	return d, false
 }
 
 // dues is a heap of entries, the earliest first. Entries of connections that

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -15,9 +14,10 @@ type shard struct {
 	e        *engine
 	rec      *stats.Recorder
 	schedule *schedule
+	ramp     ramp
 
-	mu   sync.Mutex
-	live map[*connection]struct{}
+	mu    sync.Mutex
+	alive map[*connection]struct{}
 }
 
 // fire does what is due on a connection.
@@ -33,32 +33,72 @@ func (s *shard) fire(d due) {
 		d.c.beginClose(d.at, true)
 	case taskPaced:
 		s.e.paced.tick(d.at)
+	case taskRamp:
+		s.ramped(d)
+	case taskOpen:
+		s.launch(s.e.plan.Lifecycle(d.n), d.at)
 	case taskSend, taskPing:
 		s.e.traffic.due(d)
 	}
 }
 
-// launch starts the life of a connection that is due.
-func (s *shard) launch(ctx context.Context, lc scenario.Lifecycle, at time.Duration) {
+// launch starts the life of a connection that is due, unless the run is over.
+func (s *shard) launch(lc scenario.Lifecycle, at time.Duration) {
+	s.e.gate.Lock()
+	defer s.e.gate.Unlock()
+	if s.e.over.Load() {
+		return
+	}
+	c := s.begin(lc, at)
+	s.e.crew.do(func() {
+		for c := c; c != nil; {
+			c = s.live(c)
+		}
+	})
+}
+
+// begin makes the connection that lives next.
+func (s *shard) begin(lc scenario.Lifecycle, at time.Duration) *connection {
 	c := &connection{shard: s, lc: lc, due: at, plan: &s.e.plan.Closes.Mix[lc.Entry]}
 	s.mu.Lock()
-	s.live[c] = struct{}{}
+	s.alive[c] = struct{}{}
 	s.mu.Unlock()
 	s.rec.Started()
-	s.e.crew.do(func() {
-		c.live(ctx)
-		s.mu.Lock()
-		delete(s.live, c)
-		s.mu.Unlock()
-		s.e.freed(lc)
-	})
+	return c
+}
+
+// live lives a connection's life and returns the one that follows in its slot
+// where that is due at once.
+func (s *shard) live(c *connection) *connection {
+	c.live(s.e.dials)
+	s.mu.Lock()
+	delete(s.alive, c)
+	s.mu.Unlock()
+	e := s.e
+	if e.plan.Load.Duration == 0 {
+		if e.left.Add(-1) == 0 {
+			close(e.finished)
+		}
+		return nil
+	}
+	now := e.tb.Now()
+	at := e.refill.next(now)
+	if e.over.Load() || at >= e.plan.Load.Duration {
+		return nil
+	}
+	n := c.lc.N + uint64(e.plan.Load.Connections)
+	if at > now {
+		s.schedule.add(due{at: at, task: taskOpen, n: n})
+		return nil
+	}
+	return s.begin(e.plan.Lifecycle(n), at)
 }
 
 // each calls f for every connection that has not settled.
 func (s *shard) each(f func(*connection)) {
 	s.mu.Lock()
-	all := make([]*connection, 0, len(s.live))
-	for c := range s.live {
+	all := make([]*connection, 0, len(s.alive))
+	for c := range s.alive {
 		all = append(all, c)
 	}
 	s.mu.Unlock()
@@ -121,4 +161,41 @@ func (m *meter) tick(last bool) {
 		t.Left = d - now
 	}
 	e.opt.Tick(t)
+}
+
+// A crew runs jobs, each on a goroutine of its own. A goroutine whose job has
+// ended takes the next one: under churn the stacks that the client library
+// needs are grown once and not once a connection.
+type crew struct {
+	hands chan func() // unbuffered: only who waits for a job gets one
+	jobs  sync.WaitGroup
+	all   sync.WaitGroup
+}
+
+func newCrew() *crew { return &crew{hands: make(chan func())} }
+
+// do runs job. It never waits.
+func (c *crew) do(job func()) {
+	c.jobs.Add(1)
+	select {
+	case c.hands <- job:
+	default:
+		c.all.Go(func() { c.serve(job) })
+	}
+}
+
+func (c *crew) serve(job func()) {
+	for ok := true; ok; job, ok = <-c.hands {
+		job()
+		c.jobs.Done()
+	}
+}
+
+// wait waits until every job has ended, those begun meanwhile included.
+func (c *crew) wait() { c.jobs.Wait() }
+
+// end sends everybody home. No job may be under way, and none may follow.
+func (c *crew) end() {
+	close(c.hands)
+	c.all.Wait()
 }

@@ -63,10 +63,10 @@ func TestAScheduleFiresOnTimeAlsoWhatIsEnteredWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tb := wire.NewTimebase()
 		s := newSchedule(tb, false)
-		stop, fired := make(chan struct{}), make(chan time.Duration, 3)
+		fired := make(chan time.Duration, 3)
 		done := make(chan struct{})
 		go func() {
-			s.run(stop, func(d due) {
+			s.run(func(d due) {
 				if now := tb.Now(); now != d.at {
 					t.Errorf("due at %v, fired at %v", d.at, now)
 				}
@@ -83,7 +83,7 @@ func TestAScheduleFiresOnTimeAlsoWhatIsEnteredWhileItWaits(t *testing.T) {
 		if at := <-fired; at != 3*time.Hour {
 			t.Errorf("fired %v second", at)
 		}
-		close(stop)
+		s.stop()
 		<-done
 	})
 }
@@ -94,16 +94,19 @@ func TestAnAlarmFiresAfterEachResetAndEndsWithoutATrace(t *testing.T) {
 		for range 3 {
 			begun := time.Now()
 			a.reset(2 * time.Millisecond)
-			<-a.C
+			a.wait()
 			if took := time.Since(begun); took < 2*time.Millisecond {
 				t.Errorf("fine %v: fired after %v, want 2ms", fine, took)
 			}
 		}
 		a.reset(time.Hour)
 		a.reset(0)
-		<-a.C
+		a.wait()
 		a.reset(time.Hour)
 		a.stop()
+		if a.wait() {
+			t.Errorf("fine %v: fired after it was stopped", fine)
+		}
 	}
 }
 

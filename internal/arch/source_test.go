@@ -12,7 +12,7 @@ import (
 const (
 	maxFileLines     = 400
 	maxFunctionLines = 80
-	maxPackageFiles = 12
+	maxPackageFiles  = 12
 )
 
 // platform is the end of a file's name that chooses where it is built.

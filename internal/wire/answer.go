@@ -86,7 +86,7 @@ func (h *Handshake) answer(req *http.Request, sock *socket, conn net.Conn, buf [
 		m, err := conn.Read(buf[n:])
 		n += m
 		h.Answered = sock.last
-		if err != nil {
+		if err != nil && m == 0 { // TLS may return its end with the last bytes
 			return nil, nil, responseError(err)
 		}
 		if !ordinary(buf[:n]) {
@@ -101,6 +101,9 @@ func (h *Handshake) answer(req *http.Request, sock *socket, conn net.Conn, buf [
 				}, rest, nil
 			}
 			break
+		}
+		if bytes.Count(buf[:n], lineFeed) > bytes.Count(buf[:n], lineEnd) {
+			break // line feeds alone: the blank line may be here unseen
 		}
 	}
 	bounded := &io.LimitedReader{R: conn, N: maxAnswer - int64(n)}
@@ -120,6 +123,8 @@ func (h *Handshake) answer(req *http.Request, sock *socket, conn net.Conn, buf [
 var (
 	statusLine = []byte("HTTP/1.1 101 ")
 	blankLine  = []byte("\r\n\r\n")
+	lineEnd    = []byte("\r\n")
+	lineFeed   = []byte("\n")
 )
 
 // ordinary reports whether p can be the beginning of a 101.
@@ -132,15 +137,18 @@ func ordinary(p []byte) bool {
 // WebSocket handshake looks at it. It is not ok for a head that needs a closer
 // look.
 func parseHeader(head []byte) (header http.Header, ok bool) {
-	_, head, ok = bytes.Cut(head, blankLine[:2])
+	_, head, ok = bytes.Cut(head, lineEnd)
 	header = make(http.Header, 4)
-	for line := range bytes.SplitSeq(head, blankLine[:2]) {
+	for line := range bytes.SplitSeq(head, lineEnd) {
 		if !ok {
 			break
 		}
 		name, value, colon := bytes.Cut(line, []byte(":"))
-		if !colon || len(name) == 0 || bytes.ContainsAny(name, " \t\r\n\x00") || bytes.ContainsAny(value, "\r\n\x00") {
+		if !colon || len(name) == 0 || bytes.ContainsFunc(name, notInName) || bytes.ContainsFunc(value, notInValue) {
 			return nil, false
+		}
+		if bytes.EqualFold(name, []byte("Transfer-Encoding")) || bytes.EqualFold(name, []byte("Content-Length")) {
+			return nil, false // a 101 has no body to frame (RFC 9110 section 15.2)
 		}
 		for _, known := range [...]string{
 			"Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions",
@@ -152,6 +160,14 @@ func parseHeader(head []byte) (header http.Header, ok bool) {
 	}
 	return header, ok
 }
+
+// notInName reports whether r makes the name of a header uncommon.
+func notInName(r rune) bool {
+	return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && r != '-'
+}
+
+// notInValue reports whether r makes the value of a header uncommon.
+func notInValue(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }
 
 // responseError names what was wrong with bytes that are no response.
 func responseError(err error) *OpenError {
@@ -182,20 +198,29 @@ func judge(req *http.Request, resp *http.Response) error {
 	if !hasToken(resp.Header, "Connection", "upgrade") {
 		return refuse("bad-connection", "the Connection header is %q, without upgrade", resp.Header.Get("Connection"))
 	}
-	if got, want := resp.Header.Get("Sec-WebSocket-Accept"), Accept(req.Header.Get("Sec-WebSocket-Key")); got != want {
+	if got, want := first(resp.Header["Sec-Websocket-Accept"]), Accept(first(req.Header["Sec-Websocket-Key"])); got != want {
 		return refuse("bad-accept", "the Sec-WebSocket-Accept header is %q, not %q", got, want)
 	}
-	if ext := resp.Header.Get("Sec-WebSocket-Extensions"); ext != "" {
+	if ext := first(resp.Header["Sec-Websocket-Extensions"]); ext != "" {
 		return refuse("bad-extension", "the server chose extension %q; none was offered", ext)
 	}
-	if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != "" && !hasToken(req.Header, "Sec-WebSocket-Protocol", got) {
+	if got := first(resp.Header["Sec-Websocket-Protocol"]); got != "" && !hasToken(req.Header, "Sec-Websocket-Protocol", got) {
 		return refuse("bad-subprotocol", "the server chose subprotocol %q; it was not offered", got)
 	}
 	return nil
 }
 
+// first is the first of a header's values, "" for none.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// hasToken looks for a token in the header of a canonical key.
 func hasToken(h http.Header, key, token string) bool {
-	for _, line := range h.Values(key) {
+	for _, line := range h[key] {
 		for part := range strings.SplitSeq(line, ",") {
 			if strings.EqualFold(strings.TrimSpace(part), token) {
 				return true

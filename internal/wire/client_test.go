@@ -40,11 +40,30 @@ type opening struct {
 // open has the opening handshake over a connection that exists.
 func open(t *testing.T, near net.Conn, tcp far, o opening) *client {
 	t.Helper()
-	c := &client{T: t, tb: NewTimebase(), peer: newPeer(t, tcp)}
-	c.hs = &Handshake{Withhold: o.withhold, Dialer: &Dialer{
-		Timebase: c.tb, Connect: 5 * time.Second, Upgrade: 5 * time.Second, TLS: o.client,
-		Dial: func(context.Context, string, netip.Addr) (net.Conn, error) { return near, nil },
-	}}
+	p := newPeer(t, tcp)
+	dial := func(context.Context, string, netip.Addr) (net.Conn, error) { return near, nil }
+	return openBy(t, &Dialer{Dial: dial}, func() *peer { return p }, o)
+}
+
+// openMem opens a client over a network in memory.
+func openMem(t *testing.T, path memnet.Options, o opening) *client {
+	t.Helper()
+	near, far := memnet.Pipe(path)
+	return open(t, near, far, o)
+}
+
+// openTCP opens a client over loopback, with a socket of the Dialer's own.
+func openTCP(t *testing.T, o opening) *client {
+	t.Helper()
+	l, accept := listen(t)
+	return openBy(t, &Dialer{ConnectTo: l.Addr().String()}, accept, o)
+}
+
+func openBy(t *testing.T, d *Dialer, accept func() *peer, o opening) *client {
+	t.Helper()
+	c := &client{T: t, tb: NewTimebase()}
+	d.Timebase, d.Connect, d.Upgrade, d.TLS = c.tb, 5*time.Second, 5*time.Second, o.client
+	c.hs = &Handshake{Dialer: d, Withhold: o.withhold}
 	url := "ws://peer.test/"
 	if o.server != nil {
 		url = "wss://peer.test/"
@@ -55,6 +74,7 @@ func open(t *testing.T, near net.Conn, tcp far, o opening) *client {
 		})
 		return err
 	})
+	c.peer = accept()
 	if o.server != nil {
 		if err := c.peer.secure(o.server); err != nil {
 			t.Fatalf("the peer's TLS handshake: %v", err)
@@ -71,20 +91,6 @@ func open(t *testing.T, near net.Conn, tcp far, o opening) *client {
 		c.ws.CloseNow()
 	})
 	return c
-}
-
-// openMem opens a client over a network in memory.
-func openMem(t *testing.T, path memnet.Options, o opening) *client {
-	t.Helper()
-	near, far := memnet.Pipe(path)
-	return open(t, near, far, o)
-}
-
-// openTCP opens a client over loopback. What takes longer than any test fails.
-func openTCP(t *testing.T, o opening) *client {
-	t.Helper()
-	near, far := tcpPair(t)
-	return open(t, near, far, o)
 }
 
 // tcpPair connects two sockets over loopback.

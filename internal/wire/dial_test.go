@@ -146,20 +146,26 @@ func silent(t *testing.T) (*Handshake, *memnet.Conn) {
 
 func TestAPeerThatSaysNothingIsGivenUpByTheLimitOfTheStepOrByTheRun(t *testing.T) {
 	for _, tc := range []struct {
-		name   string
-		url    string
-		cancel time.Duration
-		reason string
-		took   time.Duration
+		name      string
+		url       string
+		cancel    time.Duration
+		interrupt time.Duration
+		reason    string
+		took      time.Duration
 	}{
-		{"the limit of the connect holds for TLS", "wss://peer.test/", 0, "timeout", 2 * time.Second},
-		{"the run ends during the TLS handshake", "wss://peer.test/", time.Second, "interrupted", time.Second},
-		{"the limit of the upgrade", "ws://peer.test/", 0, "timeout", upgradeLimit},
-		{"the run ends during the upgrade", "ws://peer.test/", time.Second, "interrupted", time.Second},
+		{"the limit of the connect holds for TLS", "wss://peer.test/", 0, 0, "timeout", 2 * time.Second},
+		{"the context ends during the TLS handshake", "wss://peer.test/", time.Second, 0, "interrupted", time.Second},
+		{"the TLS handshake is interrupted", "wss://peer.test/", 0, time.Second, "interrupted", time.Second},
+		{"the limit of the upgrade", "ws://peer.test/", 0, 0, "timeout", upgradeLimit},
+		{"the context ends during the upgrade", "ws://peer.test/", time.Second, 0, "interrupted", time.Second},
+		{"the upgrade is interrupted", "ws://peer.test/", 0, time.Second, "interrupted", time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h, near := silent(t)
+				if tc.interrupt > 0 {
+					time.AfterFunc(tc.interrupt, h.Interrupt)
+				}
 				k := h.opening(t, ending(t, tc.cancel), tc.url)
 				k.wantRefusal(tc.reason, false, "")
 				k.after(tc.took)
@@ -171,16 +177,38 @@ func TestAPeerThatSaysNothingIsGivenUpByTheLimitOfTheStepOrByTheRun(t *testing.T
 	}
 }
 
+func TestADialInProgressIsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Handshake{Dialer: dialer()}
+		h.Dialer.Dial = func(ctx context.Context, _ string, _ netip.Addr) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		time.AfterFunc(time.Second, h.Interrupt)
+		k := h.opening(t, context.Background(), "ws://peer.test/")
+		k.wantRefusal("interrupted", false, "")
+		k.after(time.Second)
+	})
+}
+
 func TestARunThatHasEndedDialsNobody(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for name, end := range map[string]func(h *Handshake, cancel func()){
+		"its context has ended": func(_ *Handshake, cancel func()) { cancel() },
+		"it is interrupted":     func(h *Handshake, _ func()) { h.Interrupt() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, _ := listen(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			h := &Handshake{Dialer: dialer()}
+			end(h, cancel)
+			h.opening(t, ctx, "ws://"+l.Addr().String()).wantRefusal("interrupted", false, "")
+			l.SetDeadline(time.Now().Add(20 * time.Millisecond))
+			if _, err := l.Accept(); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("somebody was dialled: %v", err)
+			}
+		})
 	}
-	defer l.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	h := &Handshake{Dialer: dialer()}
-	h.opening(t, ctx, "ws://"+l.Addr().String()).wantRefusal("interrupted", false, "")
 }
 
 // Ending the run's context once a connection is open is nothing to it: its
@@ -191,6 +219,7 @@ func TestARunThatEndsLaterDoesNotTouchAnOpenConnection(t *testing.T) {
 		h := &Handshake{Dialer: dialer()}
 		h.Dialer.Dial = func(context.Context, string, netip.Addr) (net.Conn, error) { return near, nil }
 		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
 		var ws *websocket.Conn
 		dial := beside(t, func() (err error) {
 			ws, _, err = websocket.Dial(ctx, "ws://peer.test/", &websocket.DialOptions{HTTPClient: &http.Client{Transport: h}})
@@ -202,6 +231,7 @@ func TestARunThatEndsLaterDoesNotTouchAnOpenConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
+		h.Interrupt()
 		time.Sleep(time.Second)
 		p.send(text("still here"))
 		if _, got, err := ws.Read(context.Background()); err != nil || string(got) != "still here" {

@@ -141,3 +141,29 @@ func TestWithoutAConfigurationTheDefaultsOfTLSHold(t *testing.T) {
 		k.wantRefusal("tls", false, "certificate")
 	})
 }
+
+// A server that refuses ends the session right behind its answer.
+func TestOverTLSAnAnswerIsReadAlsoWhenACloseNotifyCameWithIt(t *testing.T) {
+	for name, version := range versions {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := openTLS(t)
+				o.client.MaxVersion = version
+				k, p, err := openingTLS(t, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.request()
+				all := p.hold(func() {
+					p.send([]byte("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"))
+					p.notify()
+				})
+				if _, err := p.tcp.Write(all); err != nil {
+					t.Fatal(err)
+				}
+				p.fin()
+				k.wantRefusal("status-404", false, `"none"`)
+			})
+		})
+	}
+}

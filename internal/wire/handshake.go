@@ -97,6 +97,9 @@ func (h *Handshake) fault(err error) error {
 
 // connect dials and, for wss, secures the connection, both within the limit.
 func (h *Handshake) connect(req *http.Request) (*socket, net.Conn, error) {
+	if req.Context().Err() != nil || h.end() {
+		return nil, nil, context.Canceled
+	}
 	tb := h.Dialer.Timebase
 	deadline := tb.Time(h.Begun + h.Dialer.Connect)
 	addr := h.Dialer.ConnectTo

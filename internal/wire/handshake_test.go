@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -126,33 +127,64 @@ func TestAnAnswerThatIsNoValidUpgradeIsRefusedWithItsReason(t *testing.T) {
 	}
 }
 
-func TestHeadersAreJudgedWithoutRegardToCaseAndPlace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := memnet.Pipe(memnet.Options{})
-		hs := &Handshake{Dialer: &Dialer{
-			Timebase: NewTimebase(), Connect: time.Minute, Upgrade: upgradeLimit,
-			Dial: func(context.Context, string, netip.Addr) (net.Conn, error) { return near, nil },
-		}}
-		var ws *websocket.Conn
-		dial := beside(t, func() (err error) {
-			ws, _, err = websocket.Dial(context.Background(), "ws://peer.test/", &websocket.DialOptions{
-				HTTPClient: &http.Client{Transport: hs}, Subprotocols: []string{"mqtt", "Chat"},
+// Servers write their 101 in many ways.
+func TestAnUpgradeIsAnUpgradeHoweverItIsWritten(t *testing.T) {
+	const head = "HTTP/1.1 101 Switching Protocols\r\n"
+	const must = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n"
+	for _, tc := range []struct{ name, answer string }{
+		{"in the ordinary way", head + must + "\r\n"},
+		{"with names and values in another case", head + "upgrade: WebSocket\r\nCONNECTION: uPGRADE\r\nsec-websocket-accept: ACCEPT\r\n\r\n"},
+		{"with more tokens", head + "Upgrade: h2c, websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n\r\n"},
+		{"with tokens on lines of their own", head + "Connection: keep-alive\r\n" + must + "\r\n"},
+		{"with an offered subprotocol", head + must + "Sec-WebSocket-Protocol: chat\r\n\r\n"},
+		{"with headers that mean nothing here", head + "Date: today\r\nServer: a/1\r\n" + must + "X-Empty:\r\n\r\n"},
+		{"with blanks around the values", head + "Upgrade:websocket\r\nConnection:\t Upgrade \r\nSec-WebSocket-Accept:  ACCEPT\r\n\r\n"},
+		{"with another reason", "HTTP/1.1 101 Web Socket Protocol Handshake\r\n" + must + "\r\n"},
+		{"with a line that is folded", head + must + "X-Folded: one\r\n two\r\n\r\n"},
+		{"with line feeds alone", strings.ReplaceAll(head+must+"\r\n", "\r\n", "\n")},
+		{"with a head of 20 kB", head + strings.Repeat("X-Cookie: "+strings.Repeat("c", 990)+"\r\n", 20) + must + "\r\n"},
+	} {
+		for cuts, size := range map[string]int{"at once": 1 << 20, "byte by byte": 1, "in two pieces": 700} {
+			t.Run(tc.name+", "+cuts, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { upgraded(t, tc.answer, size) })
 			})
-			return err
+		}
+	}
+}
+
+// upgraded opens with an answer in pieces of the given size, and reads a
+// message that comes with its last byte.
+func upgraded(t *testing.T, answer string, size int) {
+	near, far := memnet.Pipe(memnet.Options{})
+	hs := &Handshake{Dialer: &Dialer{
+		Timebase: NewTimebase(), Connect: time.Minute, Upgrade: upgradeLimit,
+		Dial: func(context.Context, string, netip.Addr) (net.Conn, error) { return near, nil },
+	}}
+	var ws *websocket.Conn
+	dial := beside(t, func() (err error) {
+		ws, _, err = websocket.Dial(context.Background(), "ws://peer.test/", &websocket.DialOptions{
+			HTTPClient: &http.Client{Transport: hs}, Subprotocols: []string{"mqtt", "Chat"},
 		})
-		p := newPeer(t, far)
-		req := p.request()
-		answers("HTTP/1.1 101 Whatever\r\nupgrade: WebSocket\r\nconnection: keep-alive, uPGRADE\r\n"+
-			"sec-websocket-protocol: chat\r\nsec-websocket-accept: ACCEPT\r\n\r\n")(p, req)
-		if err := dial.wait(); err != nil {
-			t.Fatal(err)
-		}
-		if got := ws.Subprotocol(); got != "chat" {
-			t.Errorf("subprotocol %q", got)
-		}
-		ws.CloseNow()
-		hs.Tap.Shut()
+		return err
 	})
+	p := newPeer(t, far)
+	answer = strings.ReplaceAll(answer, "ACCEPT", Accept(p.request().Header.Get("Sec-WebSocket-Key")))
+	all := append([]byte(answer), text("a\nb\r\nc")...)
+	for piece := range slices.Chunk(all, size) {
+		p.send(piece)
+		synctest.Wait()
+	}
+	if err := dial.after(0); err != nil {
+		t.Fatal(err)
+	}
+	defer hs.Tap.Shut()
+	defer ws.CloseNow()
+	if want := strings.Contains(answer, "chat"); (ws.Subprotocol() == "chat") != want {
+		t.Errorf("subprotocol %q", ws.Subprotocol())
+	}
+	if _, got, err := ws.Read(context.Background()); err != nil || string(got) != "a\nb\r\nc" {
+		t.Errorf("behind the answer: %q, %v", got, err)
+	}
 }
 
 // A server that answers without end must not fill this process.
@@ -235,10 +267,10 @@ func TestTheStepsOfAnOpeningAreDated(t *testing.T) {
 		o := openTLS(t)
 		c := open(t, near, far, o)
 		// TLS 1.3 takes one round trip, the upgrade another.
-		want := [...]Instant{UserInstant(0), UserInstant(0), UserInstant(2 * way), UserInstant(2 * way), UserInstant(4 * way)}
-		got := [...]Instant{UserInstant(c.hs.Begun), c.hs.Connected, c.hs.Secured, c.hs.Asked, c.hs.Answered}
-		if got != want {
-			t.Errorf("got %+v, want %+v", got, want)
+		got := []Instant{UserInstant(c.hs.Begun), c.hs.Connected, c.hs.Secured, c.hs.Asked, c.hs.Answered}
+		want := []Instant{UserInstant(0), UserInstant(0), UserInstant(2 * way), UserInstant(2 * way), UserInstant(4 * way)}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	})
 }

@@ -70,12 +70,15 @@ func (c *path) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// hold returns what TLS makes of b, instead of sending it.
-func (p *peer) hold(b []byte) []byte {
+// hold returns what TLS makes of what f sends, instead of sending it.
+func (p *peer) hold(f func()) []byte {
 	p.Helper()
-	p.path.keep = true
-	p.send(b)
+	p.path.keep, p.path.kept = true, nil
+	f()
 	p.path.keep = false
+	if err := p.tcp.SetWriteDeadline(time.Time{}); err != nil { // CloseWrite ends all writes
+		p.Fatal(err)
+	}
 	return p.path.kept
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -21,6 +22,7 @@ type socket struct {
 	end     Event         // FIN, RST or Failed, once seen
 	unacked bool          // at the end, or since, own bytes were not yet acknowledged
 	pending syscall.Errno // the last SO_ERROR taken: asking for it clears it
+	closed  atomic.Bool   // by this end
 }
 
 // kernelFacts is what the kernel says of a socket at its end: the pending
@@ -43,14 +45,38 @@ func newSocket(conn net.Conn, tb *Timebase) *socket {
 // Read reads once and notes when the last byte arrived. An end of the
 // connection is noted as an event and returned as the error.
 func (s *socket) Read(p []byte) (int, error) {
+	var wall int64
+	var n int
+	var err error
 	if s.stamp == nil {
-		n, err := s.Conn.Read(p)
-		s.note(n, 0, err)
-		return n, err
+		n, err = s.Conn.Read(p)
+	} else {
+		n, wall, err = s.stamp.read(p)
 	}
-	n, wall, err := s.stamp.read(p)
+	err = s.own(err)
 	s.note(n, wall, err)
 	return n, err
+}
+
+// Write implements net.Conn.
+func (s *socket) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	return n, s.own(err)
+}
+
+// Close implements net.Conn. It ends whatever is inside the socket.
+func (s *socket) Close() error {
+	s.closed.Store(true)
+	return s.Conn.Close()
+}
+
+// own makes every error that follows the own close net.ErrClosed: a file and a
+// TCP connection have errors of their own for it.
+func (s *socket) own(err error) error {
+	if err != nil && s.closed.Load() {
+		return net.ErrClosed
+	}
+	return err
 }
 
 // tryRead reads what has already arrived and never waits: without data it
@@ -61,6 +87,7 @@ func (s *socket) tryRead(p []byte) (int, error) {
 		return s.Read(p)
 	}
 	n, wall, err := s.stamp.tryRead(p)
+	err = s.own(err)
 	s.note(n, wall, err)
 	return n, err
 }

@@ -3,7 +3,6 @@ package wire
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"syscall"
 	"testing"
@@ -168,9 +167,11 @@ func TestLinuxSeesAfterTheLimitWhatHadArrivedBefore(t *testing.T) {
 
 func TestLinuxWakesWhatIsInsideTheSocket(t *testing.T) {
 	c := openTCP(t, opening{})
-	if err := c.tap.sock.Conn.(*net.TCPConn).SetWriteBuffer(4096); err != nil {
-		t.Fatal(err)
-	}
+	c.tap.sock.stamp.raw.Control(func(fd uintptr) {
+		if err := syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4096); err != nil {
+			t.Error(err)
+		}
+	})
 	reader, writer := c.reading(), c.writing(make([]byte, 16<<20))
 	time.Sleep(20 * time.Millisecond) // both are inside, as good as always
 	if err := c.ws.CloseNow(); err != nil {

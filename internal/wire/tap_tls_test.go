@@ -80,24 +80,33 @@ func TestOverTLSAnEndIsToldByTheSocketBelow(t *testing.T) {
 
 // Servers end the TLS session right behind their Close.
 func TestOverTLSAWithheldCloseIsHandedOverAlsoWhenACloseNotifyCameWithIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := openTLS(t)
-		o.withhold = true
-		c := openMem(t, memnet.Options{}, o)
-		c.peer.send(closing(1000, "bye"))
-		c.peer.notify()
-		if err := c.reading().wait(); !errors.Is(err, ErrHandover) {
-			t.Errorf("the library's Read ended with %v", err)
-		}
-		if err := c.tap.WriteClose(1000, "", c.tb.Now()+time.Second); err != nil {
-			t.Errorf("the owner's Close: %v", err)
-		}
-		c.peer.wantClose(1000, "")
-		c.peer.fin()
-		if tr := c.wantEnding(Closed, FIN); !tr.Notify.Set() {
-			t.Error("the close_notify was not noted")
-		}
-	})
+	for name, version := range versions {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := openTLS(t)
+				o.withhold, o.client.MaxVersion = true, version
+				c := openMem(t, memnet.Options{}, o)
+				both := c.peer.hold(func() {
+					c.peer.send(closing(1000, "bye"))
+					c.peer.notify()
+				})
+				if _, err := c.peer.tcp.Write(both); err != nil {
+					t.Fatal(err)
+				}
+				if err := c.reading().wait(); !errors.Is(err, ErrHandover) {
+					t.Errorf("the library's Read ended with %v", err)
+				}
+				if err := c.tap.WriteClose(1000, "", c.tb.Now()+time.Second); err != nil {
+					t.Errorf("the owner's Close: %v", err)
+				}
+				c.peer.wantClose(1000, "")
+				c.peer.fin()
+				if tr := c.wantEnding(Closed, FIN); !tr.Notify.Set() {
+					t.Error("the close_notify was not noted")
+				}
+			})
+		})
+	}
 }
 
 func TestOverTLSTheLibraryIsWokenAndTheOwnerReadsOn(t *testing.T) {
@@ -105,7 +114,7 @@ func TestOverTLSTheLibraryIsWokenAndTheOwnerReadsOn(t *testing.T) {
 		c := openMem(t, memnet.Options{}, openTLS(t))
 		reader := c.reading()
 		// Half a TLS record is in when the read is woken: nothing of it is lost.
-		record := c.peer.hold(closing(1000, "bye"))
+		record := c.peer.hold(func() { c.peer.send(closing(1000, "bye")) })
 		if _, err := c.peer.tcp.Write(record[:7]); err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +153,7 @@ func TestTheServersEndOverTLSSeesTheTeardown(t *testing.T) {
 			func(p *peer) { p.send(bye); p.notify(); time.Sleep(time.Second); p.fin() }, true, FIN, true, false},
 		{"a FIN without anything", func(p *peer) { p.fin() }, false, FIN, false, false},
 		{"a FIN inside a frame", func(p *peer) { p.send(ours[:3]); p.fin() }, false, FIN, false, true},
-		{"a FIN inside a TLS record", func(p *peer) { p.tcp.Write(p.hold(ours)[:9]); p.fin() }, false, FIN, false, false},
+		{"a FIN inside a TLS record", func(p *peer) { p.tcp.Write(p.hold(func() { p.send(ours) })[:9]); p.fin() }, false, FIN, false, false},
 		{"an RST", func(p *peer) { p.rst() }, false, RST, false, false},
 		{"an RST behind a message", func(p *peer) { p.send(ours); time.Sleep(time.Second); p.rst() }, false, RST, false, false},
 	} {

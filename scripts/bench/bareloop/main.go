@@ -1,9 +1,18 @@
 // Command bareloop is the reference for what one WebSocket lifecycle costs a
-// client in Go: package net, one buffer per worker and nothing else. It
-// measures nothing on the wire, so that it is a lower bound, not a load tool.
+// client in Go: package net and nothing else. It measures nothing on the wire.
 //
 // A lifecycle is: dial, upgrade, hold, Close 1000, the peer's Close, its FIN,
-// close. The result is one JSON object on the standard output.
+// close. There are two ways to it:
+//
+//   - By default a few workers do one lifecycle after the other, one buffer
+//     each, no limit on any wait, and nobody reads while a connection is held.
+//     That is a lower bound, and not a client.
+//   - With -receive each connection has a goroutine of its own that reads from
+//     the 101 to the end, its Close is written when it is due by somebody else,
+//     and the dial, the upgrade and the close have their limits. That is the
+//     least that a load generator must do.
+//
+// The result is one JSON object on the standard output.
 package main
 
 import (
@@ -13,6 +22,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
@@ -37,7 +47,8 @@ func main() {
 	path := flag.String("path", "/echo", "request path")
 	n := flag.Int64("n", 10000, "lifecycles")
 	concurrency := flag.Int("c", 100, "lifecycles at once")
-	hold := flag.Duration("hold", 0, "time from the 101 to the Close")
+	hold := flag.Duration("hold", 0, "mean time from the 101 to the Close, spread evenly from half of it to one and a half")
+	receive := flag.Bool("receive", false, "keep a receive loop on each connection, and limits on each wait")
 	timeout := flag.Duration("timeout", 5*time.Minute, "longest run; no connection has a limit of its own")
 	flag.Parse()
 	if flag.NArg() > 0 || *n < 1 || *concurrency < 1 {
@@ -48,7 +59,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bareloop: not done after %v: the server leaves connections open\n", *timeout)
 		os.Exit(1)
 	})
-	loop := loop{addr: *addr, path: *path, hold: *hold}
+	loop := loop{addr: *addr, path: *path, hold: *hold, receive: *receive}
 	if err := json.NewEncoder(os.Stdout).Encode(loop.run(*n, *concurrency)); err != nil {
 		fmt.Fprintln(os.Stderr, "bareloop: write the result:", err)
 		os.Exit(1)
@@ -61,6 +72,7 @@ func main() {
 type loop struct {
 	addr, path string
 	hold       time.Duration
+	receive    bool
 
 	left     atomic.Int64
 	failures atomic.Int64
@@ -97,13 +109,65 @@ func (l *loop) run(n int64, workers int) result {
 
 func (l *loop) work(request []byte) {
 	dialer := net.Dialer{KeepAlive: -1} // a keepalive is four more system calls
+	if l.receive {
+		dialer.Timeout = limit
+	}
 	buffer := make([]byte, 4096)
 	for l.left.Add(-1) >= 0 {
-		if err := l.lifecycle(&dialer, request, buffer); err != nil {
+		var err error
+		if l.receive {
+			done := make(chan error)
+			go func() { done <- l.receiving(&dialer, request) }()
+			err = <-done
+		} else {
+			err = l.lifecycle(&dialer, request, buffer)
+		}
+		if err != nil {
 			l.failures.Add(1)
 			l.first.CompareAndSwap(nil, &err)
 		}
 	}
+}
+
+// limit bounds each wait of a connection with a receive loop.
+const limit = 5 * time.Second
+
+// buffers are those of connections with a receive loop.
+var buffers = sync.Pool{New: func() any { return new([4096]byte) }}
+
+// receiving is the lifecycle with a receive loop: the goroutine reads, and the
+// Close is a timer's to write.
+func (l *loop) receiving(dialer *net.Dialer, request []byte) error {
+	conn, err := dialer.Dial("tcp", l.addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	buffer := buffers.Get().(*[4096]byte)
+	defer buffers.Put(buffer)
+	conn.SetDeadline(time.Now().Add(limit))
+	if _, err := conn.Write(request); err != nil {
+		return err
+	}
+	rest, err := readUpgrade(conn, buffer[:])
+	if err != nil {
+		return err
+	}
+	conn.SetDeadline(time.Time{})
+	closer := time.AfterFunc(l.held(), func() {
+		conn.SetReadDeadline(time.Now().Add(limit))
+		conn.Write(maskedClose) // a failure shows in the read
+	})
+	defer closer.Stop()
+	return readClose(conn, buffer[:], rest)
+}
+
+// held draws how long a connection is held.
+func (l *loop) held() time.Duration {
+	if l.hold == 0 {
+		return 0
+	}
+	return l.hold/2 + rand.N(l.hold)
 }
 
 // maskedClose is a client's Close frame with code 1000. The mask is zero, which
@@ -123,8 +187,8 @@ func (l *loop) lifecycle(dialer *net.Dialer, request, buffer []byte) error {
 	if err != nil {
 		return err
 	}
-	if l.hold > 0 {
-		time.Sleep(l.hold)
+	if hold := l.held(); hold > 0 {
+		time.Sleep(hold)
 	}
 	if _, err := conn.Write(maskedClose); err != nil {
 		return err
