@@ -200,6 +200,9 @@ func TestJSONIsTheDocument(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
+	if all := strings.Join(back.Warnings, "\n"); !strings.Contains(all, "close_lag p99") {
+		t.Errorf("the report's own doubts are missing in the warnings:\n%s", all)
+	}
 	if d := cmp.Diff(text(t, doc), text(t, &back)); d != "" {
 		t.Errorf("the report of the document read back is another:\n%s", d)
 	}

@@ -97,8 +97,7 @@ func (p *page) exemplar(x *stats.Exemplar) {
 
 // warnings comes last: it is what stays on the screen.
 func (p *page) warnings() {
-	all := slices.Clone(p.doc.Warnings)
-	all = append(all, p.own...)
+	all := p.allWarnings()
 	if len(all) == 0 {
 		return
 	}
@@ -106,4 +105,16 @@ func (p *page) warnings() {
 	for _, w := range all {
 		p.list(doubt, "WARNING: ", words(w), " ")
 	}
+}
+
+// allWarnings are the document's and the report's own. A document that was
+// rendered before may hold the report's already.
+func (p *page) allWarnings() []string {
+	all := slices.Clone(p.doc.Warnings)
+	for _, w := range p.own {
+		if !slices.Contains(all, w) {
+			all = append(all, w)
+		}
+	}
+	return all
 }
