@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/target"
+	"github.com/wsload/wsload/runner"
+	"github.com/wsload/wsload/scenario"
+)
+
+// A ready is what serve --json prints once it listens.
+type ready struct {
+	Listen string `json:"listen"` // host:port
+	URL    string `json:"url"`    // of the well-behaved path
+	Statz  string `json:"statz"`  // of the ledger
+}
+
+const (
+	readyLimit  = 10 * time.Second       // for the own server to listen
+	endLimit    = 10 * time.Second       // for it to end
+	ledgerLimit = 5 * time.Second        // for its last connection to end
+	ledgerPause = 20 * time.Millisecond  // between two looks at the ledger
+	ledgerReply = 2 * time.Second        // for one answer
+	quietLimit  = 500 * time.Millisecond // for a child that broke off to be gone
+)
+
+// A server is the tool's own server: wsload serve in a process of its own, so
+// that its scheduler, its memory and its descriptors are not the client's.
+//
+// It ends when its standard input does. So it cannot outlive this process,
+// however that ends.
+type server struct {
+	ready
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	said  trimmed       // its standard error
+	gone  chan struct{} // closed when it has ended, with err set
+	err   error
+}
+
+// startServer starts the own server and returns when it listens.
+func (a *app) startServer(ctx context.Context) (*server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("start own server: %w", err)
+	}
+	s := &server{gone: make(chan struct{})}
+	s.cmd = &exec.Cmd{
+		Path:        self,
+		Args:        []string{"wsload", "serve", "--listen", "127.0.0.1:0", "--json", "--quiet", "--until-eof"},
+		Env:         a.environ,
+		Stderr:      &s.said,
+		SysProcAttr: ownGroup(), // a terminal's Ctrl-C is for the run, which closes in order
+	}
+	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("start own server: %w", err)
+	}
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start own server: %w", err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start own server: %w", err)
+	}
+	first := make(chan []byte, 1)
+	go func() {
+		defer close(s.gone)
+		out := bufio.NewReader(stdout)
+		line, _ := out.ReadBytes('\n')
+		first <- line
+		_, _ = io.Copy(io.Discard, out) // a full pipe would stop it
+		s.err = s.cmd.Wait()
+	}()
+	if err := s.await(ctx, first); err != nil {
+		s.kill()
+		return nil, fmt.Errorf("start own server: %w", err)
+	}
+	return s, nil
+}
+
+// await takes the line that says where the server listens.
+func (s *server) await(ctx context.Context, first <-chan []byte) error {
+	timeout := time.NewTimer(readyLimit)
+	defer timeout.Stop()
+	select {
+	case line := <-first:
+		if err := json.Unmarshal(line, &s.ready); err != nil || s.URL == "" {
+			s.waitGone(quietLimit)
+			return fmt.Errorf("it did not say where it listens%s", s.lastWords())
+		}
+		return nil
+	case <-timeout.C:
+		return fmt.Errorf("it did not listen within %v%s", readyLimit, s.lastWords())
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// isGone reports whether the process has ended.
+func (s *server) isGone() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// waitGone reports whether the process has ended within the limit.
+func (s *server) waitGone(limit time.Duration) bool {
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	select {
+	case <-s.gone:
+		return true
+	case <-timeout.C:
+		return false
+	}
+}
+
+// kill ends the process in any case, and returns when it has ended.
+func (s *server) kill() {
+	s.stdin.Close()
+	if !s.isGone() {
+		_ = s.cmd.Process.Kill() // fails where it has just ended
+	}
+	<-s.gone
+}
+
+// stop lets the process end by itself. The error says that it did not, or that
+// it had ended before, and what it said.
+func (s *server) stop() error {
+	early := s.isGone()
+	s.stdin.Close()
+	if !s.waitGone(endLimit) {
+		s.kill()
+		return fmt.Errorf("own server: it did not end within %v and was killed%s", endLimit, s.lastWords())
+	}
+	switch {
+	case s.err != nil:
+		return fmt.Errorf("own server: %w%s", s.err, s.lastWords())
+	case early:
+		return fmt.Errorf("own server: it ended before the run did%s", s.lastWords())
+	}
+	return nil
+}
+
+func (s *server) lastWords() string {
+	if text := s.said.String(); text != "" {
+		return "; it said:\n" + text
+	}
+	return ""
+}
+
+// trimmed keeps the beginning of what is written to it.
+type trimmed struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (t *trimmed) Write(p []byte) (int, error) {
+	const most = 4 << 10
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf.Write(p[:min(len(p), most-t.buf.Len())])
+	return len(p), nil
+}
+
+func (t *trimmed) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.buf.Bytes()))
+}
+
+// ledger asks the server for its own count, until it has no open connection or
+// the limit is over. What was read last comes with the error too.
+func (s *server) ledger(ctx context.Context) (book target.Ledger, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ledgerLimit)
+	defer cancel()
+	client := &http.Client{Timeout: ledgerReply, Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		latest, err := s.statz(ctx, client)
+		if err == nil {
+			book = latest
+			if book.Open == 0 {
+				return book, nil
+			}
+			err = fmt.Errorf("it still holds %d connections %v after the run", book.Open, ledgerLimit)
+		}
+		select {
+		case <-time.After(ledgerPause):
+		case <-s.gone:
+			return book, errors.New("own server: it was gone before its ledger could be read")
+		case <-ctx.Done():
+			return book, fmt.Errorf("own server: %w", err)
+		}
+	}
+}
+
+func (s *server) statz(ctx context.Context, client *http.Client) (book target.Ledger, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Statz, nil)
+	if err != nil {
+		return book, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return book, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return book, errors.New(resp.Status)
+	}
+	err = json.NewDecoder(resp.Body).Decode(&book)
+	return book, err
+}
+
+// settleServer compares the counts of the own server with those of the run,
+// and ends it.
+func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledger {
+	if j.server == nil {
+		return nil
+	}
+	book, err := j.server.ledger(context.WithoutCancel(ctx))
+	if err != nil {
+		j.doubt(err.Error())
+	}
+	var ledger *result.Ledger
+	if book.Modes != nil {
+		if ledger = compare(j.plan.Closes.Mix, res.Tally, book); !ledger.Matched {
+			j.doubt("the own server counted other connections than this run did: one of the two is wrong")
+		}
+	}
+	j.note(j.server.stop())
+	return ledger
+}
+
+// doubt is a warning that is told at once and stands in the result.
+func (j *job) doubt(text string) {
+	j.warnings = append(j.warnings, text)
+	j.warn("%s", text)
+}
+
+// compare puts the run's count beside the server's, mode by mode. Each side
+// counts the Close frames it sent; the other side must have received as many.
+//
+// Where a mode has eager entries, both ends close TCP as soon as both Closes
+// have passed, their FINs cross, and each end rightly calls itself the first.
+// Only the sum of the two can be compared there.
+func compare(mix []scenario.Close, tally map[string]runner.Tally, book target.Ledger) *result.Ledger {
+	names := slices.Sorted(maps.Keys(tally))
+	for _, name := range slices.Sorted(maps.Keys(book.Modes)) {
+		if _, both := tally[name]; !both {
+			names = append(names, name)
+		}
+	}
+	modes := make([]result.LedgerMode, 0, len(names))
+	for _, name := range names {
+		own, its := tally[name], book.Modes[name]
+		m := result.LedgerMode{Mode: name}
+		field := func(name string, client, server uint64) {
+			m.Fields = append(m.Fields, result.LedgerField{Field: name, Client: client, Server: server})
+		}
+		field("opened", own.Opened, its.Opened)
+		field("close_sent", own.CloseSent, its.CloseReceived)
+		field("close_received", own.CloseReceived, its.CloseSent)
+		if slices.ContainsFunc(mix, func(c scenario.Close) bool { return c.Eager && string(c.Mode) == name }) {
+			field("fin", own.Ended["client_fin"]+own.Ended["server_fin"], its.Ended.ClientFIN+its.Ended.ServerFIN)
+		} else {
+			field("client_fin", own.Ended["client_fin"], its.Ended.ClientFIN)
+			field("server_fin", own.Ended["server_fin"], its.Ended.ServerFIN)
+		}
+		field("client_rst", own.Ended["client_rst"], its.Ended.ClientRST)
+		field("server_rst", own.Ended["server_rst"], its.Ended.ServerRST)
+		field("error", own.Ended["error"], its.Ended.Error)
+		modes = append(modes, m)
+	}
+	return result.NewLedger(modes)
+}

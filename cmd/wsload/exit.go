@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsload/wsload/internal/wire"
+	"github.com/wsload/wsload/runner"
+)
+
+// The exit codes of all commands.
+const (
+	// exitDone says that what was asked for was done.
+	exitDone = 0
+	// exitFailed says that it could not be done: no connection ever opened,
+	// the own server did not start, a result could not be read or written.
+	exitFailed = 1
+	// exitUsage says that the command line or the configuration is wrong, or
+	// that this host cannot carry out the plan. Nothing was opened.
+	exitUsage = 2
+	// exitInterrupted and exitTerminated say that SIGINT or SIGTERM ended the
+	// run (128 and the signal's number), with the result complete up to there.
+	exitInterrupted = 130
+	exitTerminated  = 143
+)
+
+// A failure is an error with an exit code and what the user can do about it.
+type failure struct {
+	code  int
+	err   error
+	hints []string
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+
+func (f *failure) Unwrap() error { return f.err }
+
+// failed is a failure of the task itself. Empty hints are left out.
+func failed(err error, hints ...string) error {
+	return &failure{code: exitFailed, err: err, hints: hints}
+}
+
+// usage is a mistake of the user, who is sent to the command's help.
+func usage(cmd *cobra.Command, err error, hints ...string) error {
+	hints = append(hints, fmt.Sprintf("see %s --help", cmd.CommandPath()))
+	return &failure{code: exitUsage, err: err, hints: hints}
+}
+
+// explain tells the user of an error and returns its exit code. It is the one
+// place where an error becomes a code. A command's untyped error is a failure
+// of its task.
+func (a *app) explain(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		f = &failure{code: exitFailed, err: err}
+	}
+	for line := range strings.Lines(f.Error()) {
+		fmt.Fprintf(a.stderr, "wsload: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	for _, hint := range f.hints {
+		if hint != "" {
+			fmt.Fprintf(a.stderr, "hint: %s\n", hint)
+		}
+	}
+	return f.code
+}
+
+// A stopped is the cause of a run that a signal ended.
+type stopped struct{ signal os.Signal }
+
+// Error says which signal it was, with the name that kill knows.
+func (s *stopped) Error() string {
+	if s.signal == syscall.SIGTERM {
+		return "stopped by SIGTERM"
+	}
+	return "stopped by SIGINT"
+}
+
+func (s *stopped) code() int {
+	if s.signal == syscall.SIGTERM {
+		return exitTerminated
+	}
+	return exitInterrupted
+}
+
+// onSignals turns SIGINT and SIGTERM into the steps of an end: the first
+// cancels the context with a *stopped as its cause, the second closes cut, and
+// the third ends the process at once. The user hears of each step by say. The
+// returned function gives the signals back; it returns when none is handled any
+// more.
+func (a *app) onSignals(parent context.Context, say func(text string)) (ctx context.Context, cut <-chan struct{}, restore func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	cutting := make(chan struct{})
+	signals := make(chan os.Signal, 3)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	handled := make(chan struct{})
+	go func() {
+		defer close(handled)
+		count := 0
+		for sig := range signals {
+			count++
+			s := &stopped{sig}
+			switch count {
+			case 1:
+				cancel(s)
+				say(s.Error() + ": ending in order; again to cut what is open")
+			case 2:
+				close(cutting)
+				say(s.Error() + " again: cutting what is open; once more to quit at once")
+			default:
+				a.exit(s.code())
+			}
+		}
+	}()
+	return ctx, cutting, func() {
+		signal.Stop(signals)
+		close(signals)
+		<-handled
+		cancel(nil)
+	}
+}
+
+// code is the exit code as things stand. A failure to do the run beats a
+// signal, since after a signal the result promises to be complete; only that
+// nothing opened is no wonder when the run was stopped.
+func (j *job) code(cause error) int {
+	s, stop := errors.AsType[*stopped](cause)
+	for _, err := range j.trouble {
+		if _, nothing := errors.AsType[*runner.NothingOpenedError](err); !nothing || !stop {
+			return exitFailed
+		}
+	}
+	if stop {
+		return s.code()
+	}
+	return exitDone
+}
+
+// verdict is the end of the run as an error, nil when it was done.
+func (j *job) verdict(cause error) error {
+	code := j.code(cause)
+	if code == exitDone {
+		return nil
+	}
+	f := &failure{code: code, err: errors.Join(append(j.trouble, cause)...)}
+	for _, err := range j.trouble {
+		if nothing, ok := errors.AsType[*runner.NothingOpenedError](err); ok {
+			f.hints = append(f.hints, openHint(nothing))
+		}
+	}
+	return f
+}
+
+// startError tells a server that cannot be started from a user who did not
+// wait for it.
+func startError(err error) error {
+	if s, ok := errors.AsType[*stopped](err); ok {
+		return &failure{code: s.code(), err: err}
+	}
+	return failed(err, "a server can also be started by hand: wsload serve, and then wsload run --target ws://127.0.0.1:9000/echo")
+}
+
+// openHint is what can be done about a server to which no connection opened.
+func openHint(nothing *runner.NothingOpenedError) string {
+	open, ok := errors.AsType[*wire.OpenError](nothing)
+	if !ok {
+		return ""
+	}
+	switch open.Reason {
+	case "refused":
+		return "is the server listening there? without --target wsload starts one of its own"
+	case "timeout":
+		return "is the address right? limits.dial and limits.upgrade say how long to wait: --set limits.upgrade=30s"
+	case "unreachable":
+		return "is there a route to that address from here?"
+	case "dns":
+		return "is the name of the host right?"
+	case "tls":
+		return "trust the server's CA with --set target.tls.ca=FILE, or check nothing with --set target.tls.insecure=true; a server without TLS wants ws://"
+	case "eof", "reset", "malformed":
+		return "does something else than a WebSocket server listen there? a server with TLS wants wss://"
+	case "status-401", "status-403", "status-407":
+		return `does it want credentials? --set 'target.headers=["Authorization: Bearer ${TOKEN}"]'`
+	case "status-200", "status-404", "status-405":
+		return "is the path right?"
+	case "status-301", "status-302", "status-303", "status-307", "status-308":
+		return "redirects are not followed: use the address it points to"
+	case "status-400":
+		return "is the request what the server wants (path, query, subprotocol)? a server with TLS wants wss://"
+	case "status-429", "status-503":
+		return "the server or a proxy turns connections away: open fewer at once with --rate"
+	case "on-open":
+		return "the opening dialogue failed: is on_open what the server expects, and on_open within long enough?"
+	case "emfile":
+		return "this process ran out of descriptors: use fewer --connections, or raise the limit (ulimit -n)"
+	case "eaddrnotavail":
+		return "this host ran out of ports: name more source addresses in target.local_addrs"
+	}
+	if strings.HasPrefix(open.Reason, "bad-") {
+		return "the answer breaks RFC 6455 section 4: a proxy or a cache on the way may have given it"
+	}
+	return ""
+}

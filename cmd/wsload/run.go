@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsload/wsload/internal/proc"
+	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/wire"
+	"github.com/wsload/wsload/runner"
+)
+
+// runFlags are the flags of run beside those of its plan.
+type runFlags struct {
+	planFlags
+	out    string
+	force  bool
+	asJSON bool
+	quiet  bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	f := runFlags{planFlags: planFlags{runs: true}}
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "run a scenario",
+		Long: "run opens the connections of a plan, closes them on its schedule and reports how each ended.\n" +
+			"Without a target it starts wsload serve as a child process on loopback and compares its own\n" +
+			"count with that server's ledger.\n\n" +
+			"Every key can be set in a file (-c), by environment (limits.close is WSLOAD_LIMITS_CLOSE) and by\n" +
+			"--set limits.close=2s. Flags win over environment, environment over file. wsload plan lists the keys.\n\n" +
+			"The first SIGINT or SIGTERM ends the run in order, a second one cuts what is open; the result is\n" +
+			"complete in both cases. GOGC is 400 unless the environment sets it: memory for CPU.\n\n" +
+			"Exit codes:\n" +
+			"  0    done\n" +
+			"  1    the run could not be done: no connection opened, the own server or the result failed\n" +
+			"  2    wrong command line or configuration, or a plan this host cannot carry out\n" +
+			"  130  ended by SIGINT, 143 by SIGTERM; the result is complete up to there",
+		Example: "  wsload run\n" +
+			"  wsload run --connections 200 --rate 100/s --duration 5s --mix active=60,passive=30,abort=10\n" +
+			"  wsload run -c configs/mixed.yaml --out run.jsonl\n" +
+			"  wsload run --json | jq .total.connections",
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd, &f) },
+	}
+	f.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.out, "out", "", "write the result stream to `FILE`; - is standard output, and then nothing else goes there")
+	flags.BoolVar(&f.force, "force", false, "write over a file that exists")
+	flags.BoolVar(&f.asJSON, "json", false, "print the result as one JSON document in place of the report")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress and no report: only errors, warnings and what --out and --json ask for")
+	return cmd
+}
+
+// A job is one run from its plan to its report.
+type job struct {
+	*app
+	*config
+	flags    *runFlags
+	out      *output
+	progress *progress
+	server   *server // nil with a given target
+	target   string
+	warnings []string
+	trouble  []error // what has gone wrong, the run's own error first
+}
+
+func (a *app) run(cmd *cobra.Command, f *runFlags) error {
+	if f.asJSON && f.out == "-" {
+		return usage(cmd, errors.New("--json and --out - both want standard output"), "give --out a file")
+	}
+	c, err := a.resolve(cmd, &f.planFlags)
+	if err != nil {
+		return err
+	}
+	for _, w := range c.warnings {
+		a.warn("%s", w)
+	}
+	j := &job{app: a, config: c, flags: f, warnings: c.warnings, progress: a.newProgress(f.quiet)}
+	if j.out, err = openOutput(cmd, f, a.stdout, j.progress.say); err != nil {
+		return err
+	}
+	defer j.out.discard()
+	ctx, cut, restore := a.onSignals(context.Background(), j.progress.say)
+	defer restore()
+	if a.env("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	if j.target = c.ready.Target.URL; c.own {
+		if j.server, err = a.startServer(ctx); err != nil {
+			return startError(err)
+		}
+		defer j.server.kill()
+		j.target = j.server.URL
+	}
+	return j.do(cmd, ctx, cut)
+}
+
+// do carries the plan out and tells what happened.
+func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) error {
+	hold, stampErr := wire.HoldStamps() // the header says whether there are any
+	if hold != nil {
+		defer hold.Close()
+	}
+	noFile := proc.Self().SoftLimit
+	env := result.NewEnv(readBuild().Version, uint64(noFile.N), stampErr == nil)
+	head, err := result.NewHeader(runName(j.config), j.shard, time.Now(), &j.plan, env)
+	if err != nil {
+		return failed(err)
+	}
+	j.out.begin(head)
+
+	plan := j.ready
+	plan.Target.URL = j.target
+	j.progress.begin(j)
+	res, err := runner.Run(ctx, plan, runner.Options{Shard: j.shard, Tick: j.tick, Cut: cut})
+	j.progress.end()
+	if res == nil {
+		return usage(cmd, err)
+	}
+	j.out.kept = true
+	cause := context.Cause(ctx)
+	j.note(err)
+	j.warnings = append(j.warnings, res.Warnings...)
+	ledger := j.settleServer(ctx, res)
+
+	end := result.End{
+		Complete: res.Total.Connections.Started == res.Total.Connections.Ended,
+		Cause:    "done", Exit: j.code(cause), Ledger: ledger, Warnings: j.warnings,
+	}
+	if cause != nil {
+		end.Cause = cause.Error()
+	}
+	j.note(j.out.end(end))
+	j.note(j.tell(head, res, end))
+	return j.verdict(cause)
+}
+
+// runName names a run in its stream. Shards are separate processes that must
+// come to the same name, so theirs is made of the plan.
+func runName(c *config) string {
+	if c.shard.Count > 1 {
+		text, err := c.plan.MarshalJSON()
+		must(err) // a plan always has a text
+		return fmt.Sprintf("%x", sha256.Sum256(text))[:16]
+	}
+	return fmt.Sprintf("%016x", rand.Uint64())
+}
+
+// tick takes an interval to where it is shown and stored.
+func (j *job) tick(t runner.Tick) {
+	j.out.interval(result.Interval{Summary: t.Summary, Open: uint64(t.Open), Closing: uint64(t.Closing)})
+	j.progress.tick(t)
+}
+
+// note keeps an error for the end of the run.
+func (j *job) note(err error) {
+	if err != nil {
+		j.trouble = append(j.trouble, err)
+	}
+}
+
+// tell prints what was asked for on standard output.
+func (j *job) tell(head result.Header, res *runner.Result, end result.End) error {
+	if j.flags.out == "-" || j.flags.quiet && !j.flags.asJSON {
+		for _, w := range res.Warnings { // which a report would have shown
+			j.warn("%s", w)
+		}
+		return nil
+	}
+	doc, err := j.out.document(head, res.Total, end)
+	if err != nil {
+		return err
+	}
+	return j.render(doc, j.flags.asJSON)
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsload/wsload/internal/target"
+)
+
+// serveFlags are the flags of serve.
+type serveFlags struct {
+	listen            string
+	tls               bool
+	cert, key, caOut  string
+	drain             time.Duration
+	untilEOF          bool
+	asJSON, keepQuiet bool
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "the server to test against: echo, orders, misbehaviour, and a ledger of its own",
+		Long: "serve is a WebSocket server. /echo echoes and obeys orders sent as text messages\n" +
+			"(close CODE [REASON], abort rst, abort fin); other paths misbehave in known ways,\n" +
+			"and / lists them. /statz tells how many connections it saw and how each ended.\n" +
+			"SIGINT and SIGTERM end it in order: a Close 1001 to every connection, then the rest is cut.",
+		Example: "  wsload serve\n" +
+			"  wsload serve --tls --tls-ca-out ca.pem\n" +
+			"  wsload run --target wss://127.0.0.1:9000/echo --set target.tls.ca=ca.pem",
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd, &f) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:9000", "`HOST:PORT` to listen on; port 0 takes a free one")
+	flags.BoolVar(&f.tls, "tls", false, "serve wss with a certificate made on the spot for localhost")
+	flags.StringVar(&f.cert, "tls-cert", "", "serve wss with the certificate in this PEM `FILE`")
+	flags.StringVar(&f.key, "tls-key", "", "its key, a PEM `FILE`")
+	flags.StringVar(&f.caOut, "tls-ca-out", "", "write the certificate a client must trust to this `FILE`")
+	flags.DurationVar(&f.drain, "drain", 5*time.Second, "how long open connections may take to end")
+	flags.BoolVar(&f.untilEOF, "until-eof", false, "end when standard input does")
+	flags.BoolVar(&f.asJSON, "json", false, "print JSON: where it listens, and the ledger at the end")
+	flags.BoolVar(&f.keepQuiet, "quiet", false, "no ledger at the end, no log")
+	return cmd
+}
+
+func (a *app) serve(cmd *cobra.Command, f *serveFlags) error {
+	config, err := f.tlsConfig(cmd)
+	if err != nil {
+		return err
+	}
+	if f.drain <= 0 {
+		return usage(cmd, fmt.Errorf("--drain must be above 0s, got %v", f.drain))
+	}
+	ln, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return listenError(cmd, err)
+	}
+	defer ln.Close()
+	s := &target.Server{TLS: config, Drain: f.drain}
+	if !f.keepQuiet {
+		s.Log = slog.New(slog.NewTextHandler(a.stderr, nil))
+	}
+	ctx, _, restore := a.onSignals(context.Background(), func(string) {})
+	defer restore()
+	if f.untilEOF {
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		defer end()
+		// This goroutine may outlive the function, and ends with the process: a
+		// read of standard input cannot be called off.
+		go func() {
+			_, _ = io.Copy(io.Discard, a.stdin)
+			end()
+		}()
+	}
+	if err := a.announce(ln.Addr(), config != nil, f.asJSON); err != nil {
+		return failed(fmt.Errorf("say where the server listens: %w", err))
+	}
+	if err := s.Serve(ctx, ln); err != nil {
+		return failed(err)
+	}
+	if f.keepQuiet {
+		return nil
+	}
+	if err := a.farewell(s.Ledger(), f.asJSON); err != nil {
+		return failed(fmt.Errorf("print the ledger: %w", err))
+	}
+	return nil
+}
+
+// tlsConfig is nil for ws.
+func (f *serveFlags) tlsConfig(cmd *cobra.Command) (*tls.Config, error) {
+	own := f.cert != "" || f.key != ""
+	switch {
+	case own && (f.cert == "" || f.key == ""):
+		return nil, usage(cmd, errors.New("--tls-cert and --tls-key need each other"))
+	case own && f.caOut != "":
+		return nil, usage(cmd, errors.New("--tls-ca-out is for a certificate made on the spot"), "give your own CA to the client instead")
+	case !own && !f.tls && f.caOut != "":
+		return nil, usage(cmd, errors.New("--tls-ca-out needs --tls"))
+	case own:
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, usage(cmd, fmt.Errorf("read certificate: %w", err))
+		}
+		return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
+	case !f.tls:
+		return nil, nil
+	}
+	cert, ca, err := target.SelfSigned()
+	if err != nil {
+		return nil, failed(err)
+	}
+	if f.caOut != "" {
+		if err := os.WriteFile(f.caOut, ca, 0o644); err != nil {
+			return nil, failed(fmt.Errorf("write CA: %w", err))
+		}
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}}, nil
+}
+
+// listenError gives the remedies for an address that cannot be had.
+func listenError(cmd *cobra.Command, err error) error {
+	if bad, ok := errors.AsType[*net.AddrError](err); ok {
+		return usage(cmd, fmt.Errorf("--listen %s: %s", bad.Addr, bad.Err), "write HOST:PORT, as in 127.0.0.1:9000")
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return failed(err, "another process listens there: stop it, or take a free port with --listen 127.0.0.1:0")
+	case errors.Is(err, fs.ErrPermission):
+		return failed(err, "ports below 1024 need privilege: take a higher one")
+	}
+	return failed(err, "listen on an address of this host, as in --listen 127.0.0.1:9000")
+}
+
+// announce says where the server listens.
+func (a *app) announce(addr net.Addr, secure, asJSON bool) error {
+	host, ws, http := reachable(addr.String()), "ws", "http"
+	if secure {
+		ws, http = "wss", "https"
+	}
+	r := ready{Listen: addr.String(), URL: ws + "://" + host + "/echo", Statz: http + "://" + host + "/statz"}
+	if asJSON {
+		return json.NewEncoder(a.stdout).Encode(r)
+	}
+	_, err := fmt.Fprintf(a.stdout, "listening %s (ledger %s)\n", r.URL, r.Statz)
+	return err
+}
+
+// reachable puts loopback in the place of "any address".
+func reachable(addr string) string {
+	ap, err := netip.ParseAddrPort(addr)
+	switch {
+	case err != nil || !ap.Addr().IsUnspecified():
+		return addr
+	case ap.Addr().Is4():
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ap.Port()).String()
+	}
+	return netip.AddrPortFrom(netip.IPv6Loopback(), ap.Port()).String()
+}
+
+// farewell prints the ledger in one line.
+func (a *app) farewell(book target.Ledger, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(a.stdout).Encode(book)
+	}
+	var opened uint64
+	var ended target.Endings
+	for _, c := range book.Modes {
+		opened += c.Opened
+		ended.ClientFIN += c.Ended.ClientFIN
+		ended.ClientRST += c.Ended.ClientRST
+		ended.ServerFIN += c.Ended.ServerFIN
+		ended.ServerRST += c.Ended.ServerRST
+		ended.Error += c.Ended.Error
+	}
+	_, err := fmt.Fprintf(a.stdout, "served %d connections; ended by client_fin %d, client_rst %d, server_fin %d, server_rst %d, error %d\n",
+		opened, ended.ClientFIN, ended.ClientRST, ended.ServerFIN, ended.ServerRST, ended.Error)
+	return err
+}
