@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,15 +96,17 @@ func (e *engine) run(ctx context.Context, meter func(stop <-chan struct{})) erro
 	}
 	cause := e.await(open)
 	if cause != nil {
-		e.drain(cause, stopDials)
+		e.drain(ctx, cause, stopDials)
 	}
 	e.crew.wait()
 	e.crew.end()
 	for _, s := range e.shards {
 		s.schedule.stop()
-		s.ramp.stop()
 	}
 	helpers.Wait()
+	for _, s := range e.shards {
+		s.ramp.stop()
+	}
 	e.traffic.end()
 	close(stopMeter)
 	metering.Wait()
@@ -124,18 +127,19 @@ func (e *engine) await(open context.Context) error {
 	}
 }
 
-// drain closes what is open, and cuts what is still open at the limit.
-func (e *engine) drain(cause error, stopDials func()) {
-	now := e.tb.Now()
+// drain closes what is open, and cuts what is still open at the limit. The end
+// of ctx, before or during the drain, leaves it interruptedDrain at most.
+func (e *engine) drain(ctx context.Context, cause error, stopDials func()) {
 	e.gate.Lock()
 	e.over.Store(true)
 	e.gate.Unlock()
 	limit := e.plan.Limits.Drain
-	if !errors.Is(cause, errDuration) {
-		limit = min(limit, interruptedDrain)
+	done := ctx.Done()
+	if ctx.Err() != nil {
+		limit, done = min(limit, interruptedDrain), nil
 	}
 	if !errors.Is(cause, errDuration) || e.plan.Closes.Shape.Kind() != scenario.ShapeAtEnd {
-		e.forward(now)
+		e.forward(limit)
 	}
 	settled := make(chan struct{})
 	go func() {
@@ -144,12 +148,20 @@ func (e *engine) drain(cause error, stopDials func()) {
 	}()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	select {
-	case <-settled:
-		return
-	case <-timer.C:
-		e.warn(fmt.Sprintf("the drain's limit of %v ran out; what was still open was cut and counted as interrupted", limit))
-	case <-e.opt.Cut:
+	for waiting := true; waiting; {
+		select {
+		case <-settled:
+			return
+		case <-done:
+			limit, done = min(limit, interruptedDrain), nil
+			timer.Reset(limit)
+			e.forward(limit)
+		case <-timer.C:
+			e.warn(fmt.Sprintf("the drain's limit of %v ran out; what was still open was cut and counted as interrupted", limit))
+			waiting = false
+		case <-e.opt.Cut:
+			waiting = false
+		}
 	}
 	stopDials()
 	for _, s := range e.shards {
@@ -159,8 +171,10 @@ func (e *engine) drain(cause error, stopDials func()) {
 }
 
 // forward brings the planned closes of all that is open forward, oldest first:
-// at the rate of the load, or all at once where the plan closes all at once.
-func (e *engine) forward(now time.Duration) {
+// at the rate of the load, or faster where half of the drain would not do, or
+// all at once where the plan closes all at once.
+func (e *engine) forward(drain time.Duration) {
+	now := e.tb.Now()
 	var all []*connection
 	for _, s := range e.shards {
 		s.each(func(c *connection) {
@@ -171,8 +185,11 @@ func (e *engine) forward(now time.Duration) {
 			}
 		})
 	}
-	slices.SortFunc(all, func(a, b *connection) int { return int(a.opened - b.opened) })
+	slices.SortFunc(all, func(a, b *connection) int { return cmp.Compare(a.opened, b.opened) })
 	rate := e.share(e.plan.Load.Rate)
+	if need := scenario.Rate(float64(len(all)) / (drain.Seconds() / 2)); rate > 0 && need > rate {
+		rate = need
+	}
 	if e.plan.Closes.Shape.Kind() == scenario.ShapeAtEnd {
 		rate = 0
 	}

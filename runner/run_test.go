@@ -221,6 +221,43 @@ func TestASilentServerCostsAnInterruptedRunItsFiveSecondsAndNoMore(t *testing.T)
 	})
 }
 
+func TestASignalInTheDrainShortensIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := once(10, active())
+		plan.Load.Duration = 3 * time.Second
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(4*time.Second, cancel)
+		begun := time.Now()
+		res, err := playIn(ctx, t, plan, Options{}, (*peer).rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > 9*time.Second+time.Millisecond {
+			t.Errorf("the run took %v, want 4s and a drain of 5s", took)
+		}
+		if n := res.Total.Ended(stats.Interrupted); n != 10 {
+			t.Errorf("%d interrupted, want 10", n)
+		}
+	})
+}
+
+func TestALargePopulationIsClosedWithinHalfOfTheDrain(t *testing.T) {
+	plan := once(300, active())
+	plan.Load.Rate, plan.Load.Duration = 10, 40*time.Second
+	plan.Hold, _ = scenario.ParseDist("10m")
+	plan.Limits.Drain, plan.Limits.Close = 20*time.Second, 10*time.Second
+	res, err := play(t, plan, well(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := res.Total.Ended(stats.Clean); n != 300 {
+		t.Errorf("%d ended clean, want all 300: at the load's 10 a second the drain would not do", n)
+	}
+	if took := res.Total.To - plan.Load.Duration; took > 10*time.Second+time.Millisecond {
+		t.Errorf("the drain took %v, want half of its limit", took)
+	}
+}
+
 func TestCutEndsTheDrainAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plan := once(10, active())
