@@ -281,3 +281,42 @@ func TestAcceptAnswersTheKeyOfTheRFC(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestTheRequestIsWrittenAsItWasAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(memnet.Options{})
+		hs := &Handshake{Dialer: dialer()}
+		hs.Dialer.Dial = func(context.Context, string, netip.Addr) (net.Conn, error) { return near, nil }
+		dial := beside(t, func() error {
+			ws, _, err := websocket.Dial(context.Background(), "ws://user:secret@peer.test:81/a%20b?q=%7B%7D", &websocket.DialOptions{
+				HTTPClient: &http.Client{Transport: hs},
+				Host:       "shop.example",
+				HTTPHeader: http.Header{
+					"X-Two":  {"one", "two"},
+					"X-Evil": {"a\r\nX-More: b\nX-Most: c"},
+				},
+			})
+			if err == nil {
+				ws.CloseNow()
+			}
+			return err
+		})
+		req := newPeer(t, far).upgrade(nil)
+		if err := dial.wait(); err != nil {
+			t.Error(err)
+		}
+		hs.Tap.Shut()
+		if req.Method != "GET" || req.Proto != "HTTP/1.1" || req.RequestURI != "/a%20b?q=%7B%7D" || req.Host != "shop.example" {
+			t.Errorf("%s %s %s for %s", req.Method, req.RequestURI, req.Proto, req.Host)
+		}
+		if user, secret, ok := req.BasicAuth(); user != "user" || secret != "secret" || !ok {
+			t.Errorf("credentials %q, %q, %t", user, secret, ok)
+		}
+		if got := req.Header.Values("X-Two"); !slices.Equal(got, []string{"one", "two"}) {
+			t.Errorf("two lines of one name became %q", got)
+		}
+		if got := req.Header.Get("X-Evil"); req.Header.Get("X-More")+req.Header.Get("X-Most") != "" || !strings.HasSuffix(got, "X-Most: c") {
+			t.Errorf("a value broke out of its line: %q in %q", got, req.Header)
+		}
+	})
+}

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/wsload/wsload/internal/memnet"
 )
 
@@ -73,6 +75,9 @@ func TestCloseNowBesideABlockedReadReturnsAtOnceAndLeavesTheSocketToTheOwner(t *
 		if err := reader.after(0); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("the library's Read ended with %v", err)
 		}
+		if !c.tap.armed.IsZero() {
+			t.Error("the read that was woken has left its deadline behind")
+		}
 
 		time.Sleep(time.Hour) // nothing closes it by and by
 		c.peer.send(text("still here"), closing(1000, ""))
@@ -129,6 +134,44 @@ func TestAWriteStuckOnAFullWindowIsWokenByLettingGo(t *testing.T) {
 					t.Errorf("the cut reads %+v", tr)
 				}
 				c.peer.wantEnd(syscall.ECONNRESET)
+			})
+		})
+	}
+}
+
+// What the decoder of the own frames says is not enough: they are noted before
+// they are written.
+func TestNoCloseIsWrittenInsideAFrameOfTheLibrary(t *testing.T) {
+	for name, begin := range map[string]func(c *client){
+		"of which a write is stuck": func(c *client) {
+			whole := AppendFrame(nil, OpBinary, make([]byte, 4096), true, [4]byte{})
+			beside(c.T, func() error { _, err := c.tap.Write(whole); return err })
+			synctest.Wait()
+		},
+		"of which a part is written": func(c *client) {
+			w, err := c.ws.Writer(context.Background(), websocket.MessageBinary)
+			if err != nil {
+				c.Fatal(err)
+			}
+			frame := beside(c.T, func() error { _, err := w.Write(make([]byte, 5000)); return err })
+			c.peer.br.Peek(1)
+			io.CopyN(io.Discard, c.peer.br, 4096)
+			if err := frame.after(0); err != nil {
+				c.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := openMem(t, memnet.Options{Window: 1024}, opening{})
+				begin(c)
+				c.tap.LetGo()
+				if err := c.tap.WriteClose(1000, "", c.tb.Now()+time.Second); !errors.Is(err, errNotAtBoundary) {
+					t.Errorf("got %v", err)
+				}
+				if tr := c.wantTrace(Open, None); tr.OwnClose.Set() || !tr.OwnCloseLost {
+					t.Errorf("the lost Close reads %+v", tr)
+				}
 			})
 		})
 	}

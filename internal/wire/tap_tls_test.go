@@ -20,6 +20,15 @@ func (p *peer) notify() {
 	}
 }
 
+// late writes past the TLS session, which has ended.
+func (p *peer) late(b []byte) {
+	p.Helper()
+	p.tcp.SetWriteDeadline(time.Time{})
+	if _, err := p.tcp.Write(b); err != nil {
+		p.Fatal(err)
+	}
+}
+
 func TestOverTLSTheEndOfTheSessionIsNotedApartFromTheFIN(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := openMem(t, memnet.Options{}, openTLS(t))
@@ -62,6 +71,7 @@ func TestOverTLSAnEndIsToldByTheSocketBelow(t *testing.T) {
 		{"a FIN inside a frame", func(p *peer) { p.send(text("abc")[:3]); p.fin() }, FIN, 0, false, true},
 		{"an RST", func(p *peer) { p.rst() }, RST, syscall.ECONNRESET, false, false},
 		{"an RST behind a close_notify", func(p *peer) { p.notify(); p.rst() }, RST, syscall.ECONNRESET, true, false},
+		{"bytes behind a close_notify, which are nobody's", func(p *peer) { p.notify(); p.late(text("late")); p.fin() }, FIN, 0, true, false},
 		{"bytes that are no TLS", func(p *peer) { p.tcp.Write([]byte("HTTP/1.1 500 oops\r\n\r\n")) }, Failed, 0, false, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -72,6 +82,9 @@ func TestOverTLSAnEndIsToldByTheSocketBelow(t *testing.T) {
 				if tr.Errno != tc.errno || tr.Notify.Set() != tc.notify || tr.Truncated != tc.cut {
 					t.Errorf("errno %v, close_notify %t, truncated %t, want %v, %t, %t",
 						tr.Errno, tr.Notify.Set(), tr.Truncated, tc.errno, tc.notify, tc.cut)
+				}
+				if tr.Received != 0 {
+					t.Errorf("received %d messages", tr.Received)
 				}
 			})
 		})
@@ -86,13 +99,14 @@ func TestOverTLSAWithheldCloseIsHandedOverAlsoWhenACloseNotifyCameWithIt(t *test
 				o := openTLS(t)
 				o.withhold, o.client.MaxVersion = true, version
 				c := openMem(t, memnet.Options{}, o)
-				both := c.peer.hold(func() {
-					c.peer.send(closing(1000, "bye"))
+				all := c.peer.hold(func() {
+					c.peer.send(text("last word"), closing(1000, "bye"))
 					c.peer.notify()
 				})
-				if _, err := c.peer.tcp.Write(both); err != nil {
+				if _, err := c.peer.tcp.Write(all); err != nil {
 					t.Fatal(err)
 				}
+				c.wantText("last word")
 				if err := c.reading().wait(); !errors.Is(err, ErrHandover) {
 					t.Errorf("the library's Read ended with %v", err)
 				}
@@ -133,6 +147,49 @@ func TestOverTLSTheLibraryIsWokenAndTheOwnerReadsOn(t *testing.T) {
 		}
 		c.wantTrace(CloseReceived, None)
 	})
+}
+
+func TestOverTLSOnlyAConnectionThatIsClosedEndsItsSession(t *testing.T) {
+	for name, tc := range map[string]struct {
+		end  func(c *client) // with a Close handshake behind
+		want bool            // a close_notify is sent
+	}{
+		"a closed one":  {func(c *client) { c.tap.Shut() }, true},
+		"a cut one":     {func(c *client) { c.tap.Cut(false); c.tap.Shut() }, false},
+		"one after RST": {func(c *client) { c.peer.tcp.SetLinger(0); c.peer.close(); c.follow(time.Second); c.tap.Shut() }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := openMem(t, memnet.Options{}, openTLS(t))
+				closer := c.closing(1000, "")
+				c.peer.wantClose(1000, "")
+				c.peer.send(closing(1000, ""))
+				closer.wait()
+				tc.end(c)
+				c.wantClosed()
+				rest, _ := io.ReadAll(c.peer.tcp)
+				if (len(rest) > 0) != tc.want {
+					t.Errorf("behind the Close came %d bytes", len(rest))
+				}
+			})
+		})
+	}
+	t.Run("an open one does not", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := openMem(t, memnet.Options{}, openTLS(t))
+			c.tap.Shut()
+			if rest, err := io.ReadAll(c.peer.tcp); len(rest) > 0 || err != nil {
+				t.Errorf("%d bytes came, %v", len(rest), err)
+			}
+		})
+	})
+}
+
+func (c *client) wantClosed() {
+	c.Helper()
+	if tr := c.tap.Trace(); tr.State != Closed {
+		c.Errorf("state %v, want Closed", tr.State)
+	}
 }
 
 // The server's end is a tls.Conn that somebody else made: the socket below is

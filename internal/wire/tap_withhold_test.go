@@ -174,14 +174,14 @@ func TestTheLibrarysAnswerFollowsThePeersCloseInTime(t *testing.T) {
 func TestBytesBehindAWithheldCloseAreSeenByTheOwnerAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := openMem(t, memnet.Options{}, opening{withhold: true})
-		c.peer.send(closing(1000, "bye"), text("too late"))
+		c.peer.send(closing(1000, "bye"), text("too late"), closing(1001, "again"))
 		if err := c.reading().after(0); !errors.Is(err, ErrHandover) {
 			t.Errorf("the library's Read ended with %v", err)
 		}
 		if n, err := c.tap.Read(c.buf[:]); n != 0 || err != ErrHandover {
 			t.Errorf("another Read: %d, %v", n, err)
 		}
-		if tr := c.wantTrace(CloseReceived, None); tr.Rule != RuleDataAfterClose || tr.Received != 0 {
+		if tr := c.wantTrace(CloseReceived, None); tr.Rule != RuleDataAfterClose || tr.Received != 0 || tr.PeerCode != 1000 {
 			t.Errorf("rule %q, %d messages", tr.Rule, tr.Received)
 		}
 	})
