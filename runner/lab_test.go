@@ -57,6 +57,7 @@ func labPlan(url string) scenario.Plan {
 	p.Load = scenario.Load{Connections: 300, Rate: 600}
 	p.Hold, _ = scenario.ParseDist("uniform(200ms,800ms)")
 	p.Traffic = scenario.Traffic{Every: 100 * time.Millisecond, Size: 128, Expect: scenario.ExpectEcho}
+	p.Limits.Fin = 5 * time.Second // a slow machine is no finding
 	fin := abortFIN()
 	fin.Name = "abort_fin"
 	own := active()

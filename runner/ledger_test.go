@@ -79,6 +79,7 @@ func TestBothEndsBooksAgreeOverAThousandConnections(t *testing.T) {
 	plan.Load = scenario.Load{Connections: 1000, Rate: 1000, Duration: 3 * time.Second}
 	plan.Hold, _ = scenario.ParseDist("uniform(500ms,1500ms)")
 	plan.Traffic = scenario.Traffic{Every: 500 * time.Millisecond, Size: 128, Expect: scenario.ExpectEcho}
+	plan.Limits.Fin = 5 * time.Second // a slow machine is no finding
 	res, err := Run(t.Context(), plan, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -119,8 +120,8 @@ func TestEachMisbehavingPathEndsInItsClass(t *testing.T) {
 			plan := once(20, active())
 			plan.Target.URL = "ws://" + addr + r.path
 			plan.Load.Rate = 400
-			plan.Hold, _ = scenario.ParseDist("300ms")
-			plan.Limits.Close = time.Second
+			plan.Hold, _ = scenario.ParseDist("1s") // long after what comes early
+			plan.Limits.Close, plan.Limits.Fin = 2*time.Second, 5*time.Second
 			res, err := Run(t.Context(), plan, Options{})
 			if err != nil {
 				t.Fatal(err)
