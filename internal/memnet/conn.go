@@ -162,11 +162,13 @@ func (c *Conn) Write(b []byte) (int, error) {
 		case c.dead || c.finSent:
 			return n, c.sysError("write", syscall.EPIPE)
 		}
-		n += c.send(b[n:])
-		if n == len(b) {
+		sent := c.send(b[n:])
+		if n += sent; n == len(b) {
 			return n, nil
 		}
-		c.changed.Wait()
+		if sent == 0 {
+			c.changed.Wait() // else what was sent may have brought an answer
+		}
 	}
 }
 

@@ -114,6 +114,19 @@ func TestASmallWindowPassesALongWriteInPieces(t *testing.T) {
 	})
 }
 
+func TestAWriteOfMoreThanTheWindowToAClosedPeerEndsWithItsRST(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := memnet.Pipe(memnet.Options{Window: 10})
+		client.Close()
+		server.SetWriteDeadline(time.Now().Add(time.Minute)) // the failure would be a hang
+		_, err := server.Write(make([]byte, 20))
+		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			t.Errorf("got %v, want the peer's reset", err)
+		}
+		server.Close()
+	})
+}
+
 func TestTwoWritesAtOnceDoNotMix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := memnet.Pipe(memnet.Options{Window: 2})

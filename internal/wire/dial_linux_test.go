@@ -16,9 +16,13 @@ import (
 
 func TestADialComesFromTheChosenAddress(t *testing.T) {
 	l, accept := listen(t)
-	for _, want := range []string{"127.0.0.5", "127.0.0.6"} {
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]string{"127.0.0.1": "127.0.0.5", "localhost": "127.0.0.6"} {
 		h := &Handshake{Dialer: dialer(), Local: netip.MustParseAddr(want)}
-		k := h.opening(t, t.Context(), "ws://"+l.Addr().String())
+		k := h.opening(t, t.Context(), "ws://"+net.JoinHostPort(host, port))
 		p := accept()
 		p.upgrade(nil)
 		if err := k.wait(); err != nil {

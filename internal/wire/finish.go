@@ -48,8 +48,9 @@ func (t *Tap) stopped() bool {
 }
 
 // Ping writes a ping, unless a write is in progress or the library stands
-// inside a frame: a ping that would have to wait is not sent. It reports
-// whether it was handed to the socket.
+// inside a frame: a ping that would have to wait for another frame is not sent.
+// It may wait for room in the socket, until the library is let go. It reports
+// whether the ping was written.
 func (t *Tap) Ping() bool {
 	t.mu.Lock()
 	tr := &t.td.Trace

@@ -267,6 +267,14 @@ func TestStatesHaveTheNamesOfDotNet(t *testing.T) {
 	}
 }
 
+func TestSourcesHaveTheNamesOfResults(t *testing.T) {
+	for source, want := range map[Source]string{Absent: "", User: "user", Kernel: "kernel"} {
+		if got := source.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestRulesHaveTheNamesOfResults(t *testing.T) {
 	for rule, want := range map[Rule]string{
 		NoRule: "", RuleBadCode: "bad-code", RuleShortPayload: "short-payload", RuleBadUTF8: "bad-utf8",
