@@ -120,6 +120,24 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return min(max(d, h.exact.Min), h.exact.Max)
 }
 
+// CountBetween returns the number of samples from low up to, not including,
+// high. It comes from the buckets, so the bounds are right to three digits:
+// a bucket counts where its lower end does. Ranges that meet add up. Samples
+// above 120 s stand at 120 s. It looks at every bucket up to the longest sample
+// and is for reports, not for the path of a connection.
+func (h *Histogram) CountBetween(low, high time.Duration) uint64 {
+	if h.Count() == 0 || low >= high || low > h.Max() || high <= 0 {
+		return 0
+	}
+	var n uint64
+	for _, bar := range h.hdr.Distribution() {
+		if from := time.Duration(bar.From); from >= low && from < high {
+			n += uint64(bar.Count)
+		}
+	}
+	return n
+}
+
 // Reset empties the histogram and keeps its memory.
 func (h *Histogram) Reset() {
 	if h.exact.Count > 0 {

@@ -57,6 +57,47 @@ func TestQuantilesAreRightToThreeDigitsAndWithinTheExactRange(t *testing.T) {
 	}
 }
 
+func TestTheSamplesOfARangeAreCountedToThreeDigits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	all := samples(rng, 5000)
+	h, half := new(Histogram), histogramOf(all[:2000]...)
+	h.Merge(half)
+	h.Merge(histogramOf(all[2000:]...))
+	within := func(low, high float64) (n uint64) {
+		for _, d := range all {
+			if float64(d) >= low && float64(d) < high {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range [][2]time.Duration{
+		{0, 1}, {0, time.Microsecond}, {time.Millisecond, time.Second}, {9900 * time.Millisecond, 10500 * time.Millisecond},
+		{29700 * time.Millisecond, 40 * time.Second}, {60 * time.Second, 200 * time.Second}, {0, time.Hour},
+	} {
+		// A bound may be off by a bucket, which is less than a thousandth wide.
+		low, high, got := float64(c[0]), float64(c[1]), h.CountBetween(c[0], c[1])
+		least, most := within(low*1.001+1, high*0.999-1), within(low*0.999-1, high*1.001+1)
+		if got < least || got > most {
+			t.Errorf("%s to %s: %d samples, want %d to %d", c[0], c[1], got, least, most)
+		}
+	}
+	if a, b := h.CountBetween(0, time.Second), h.CountBetween(time.Second, time.Hour); a == 0 || b == 0 || a+b != h.Count() {
+		t.Errorf("ranges that meet hold %d and %d of %d samples", a, b, h.Count())
+	}
+	for _, none := range [][2]time.Duration{{time.Second, time.Second}, {2 * time.Second, time.Second}, {-time.Second, 0}, {200 * time.Second, time.Hour}} {
+		if n := h.CountBetween(none[0], none[1]); n != 0 {
+			t.Errorf("%s to %s: %d samples, want none", none[0], none[1], n)
+		}
+	}
+	if n := histogramOf(300*time.Second).CountBetween(119*time.Second, 121*time.Second); n != 1 {
+		t.Errorf("a clamped sample counts %d times at the top of the range", n)
+	}
+	if n := new(Histogram).CountBetween(0, time.Hour); n != 0 {
+		t.Errorf("an empty histogram has %d samples", n)
+	}
+}
+
 func TestAnEmptyHistogramAnswersZeroAndTakesNoMemory(t *testing.T) {
 	var zero Histogram
 	zero.Merge(nil)

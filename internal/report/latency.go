@@ -63,6 +63,7 @@ func (p *page) latency() {
 	if t.rows == 0 {
 		p.line(plain, "  nothing was measured")
 	}
+	p.namePeaks()
 	t.ownLag(head)
 	if t.thin {
 		p.line(plain, "- too few samples: p50 needs 2, p90 10, p99 100, p99.9 1000")

@@ -16,17 +16,24 @@ import (
 // lines by ANSI sequences. It fails when the document's numbers cannot be read
 // or w fails.
 func Text(w io.Writer, doc *result.Document, colour bool) error {
+	return write(w, doc, colour, func(p *page) {
+		p.outcomes()
+		p.counts()
+		p.latency()
+		p.ledger()
+		p.exemplars()
+	})
+}
+
+// write makes a page: what it is of, its body, and the warnings.
+func write(w io.Writer, doc *result.Document, colour bool, body func(*page)) error {
 	sum, err := doc.Summary()
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	p := page{doc: doc, sum: sum, colour: colour}
 	p.head()
-	p.outcomes()
-	p.counts()
-	p.latency()
-	p.ledger()
-	p.exemplars()
+	body(&p)
 	p.warnings()
 	if _, err := w.Write(p.out.Bytes()); err != nil {
 		return fmt.Errorf("write report: %w", err)
@@ -127,11 +134,7 @@ func (p *page) outcomes() {
 		for c := range classes {
 			total += classes[c].N
 		}
-		name := printable(entry.Name)
-		if entry.Name != entry.Mode {
-			name += " (" + printable(entry.Mode) + ")"
-		}
-		p.line(plain, "  %s%s", pad(name, 20), pad(fmt.Sprint(total), -10))
+		p.line(plain, "  %s%s", pad(entryName(entry), 20), pad(fmt.Sprint(total), -10))
 		for c := range stats.Class(stats.NumClasses) {
 			if n := &classes[c]; n.N > 0 {
 				p.class(entry.Mode, c, n, total)
@@ -144,6 +147,14 @@ func (p *page) outcomes() {
 	if p.sum.Forward() > 0 {
 		p.line(plain, "forward: closed before its plan because the run ended; not in latency")
 	}
+}
+
+// entryName is how a mix entry is called, with its mode where that is another.
+func entryName(e stats.Entry) string {
+	if e.Name == e.Mode {
+		return printable(e.Name)
+	}
+	return printable(e.Name) + " (" + printable(e.Mode) + ")"
 }
 
 func (p *page) class(mode string, c stats.Class, n *stats.Count, total uint64) {
