@@ -36,7 +36,7 @@ type connection struct {
 	plan  *scenario.Close
 	due   time.Duration // planned start
 
-	hs     wire.Handshake
+	hs     wire.Handshake // its Record is above 0 where the connection is traced
 	lib    *websocket.Conn
 	tap    *wire.Tap
 	opened time.Duration // the 101's arrival
@@ -57,6 +57,8 @@ type connection struct {
 	sending atomic.Bool   // a message of the traffic is due or under way
 	seq     uint64        // of the next message of the traffic; belongs to who set sending
 	skipped atomic.Uint64
+
+	readErr, closeErr error // the library's last words to the owner and to the closer
 }
 
 // live is the whole life of a connection, from the dial until it is settled
@@ -85,6 +87,7 @@ func (c *connection) open(ctx context.Context) *wire.OpenError {
 	c.hs.Dialer = e.dialer
 	c.hs.Local = e.local(c.lc.N)
 	c.hs.Withhold = c.plan.Mode == scenario.Abort
+	c.hs.Record = e.tracer.events(c.lc.N)
 	target := e.request(c.lc)
 	lib, _, err := websocket.Dial(context.Background(), target.url, &websocket.DialOptions{
 		HTTPClient:      &http.Client{Transport: &c.hs},
@@ -185,6 +188,7 @@ func (c *connection) receive() {
 			_, err = io.Copy(io.Discard, r)
 		}
 		if err != nil {
+			c.readErr = err
 			return
 		}
 	}
@@ -246,12 +250,14 @@ func (c *connection) close() {
 	}
 	c.mu.Unlock()
 	if c.plan.Mode == scenario.Active {
-		c.refuse(c.lib.Close(websocket.StatusCode(c.plan.Code), c.plan.Reason))
+		c.closeErr = c.lib.Close(websocket.StatusCode(c.plan.Code), c.plan.Reason)
+		c.refuse(c.closeErr)
 		return
 	}
 	c.owed = c.tap.Trace().SentSeq
 	order := scenario.Expand(c.plan.Trigger.Send, c.lc.N)
 	err := c.lib.Write(context.Background(), websocket.MessageText, []byte(order))
+	c.closeErr = err
 	c.refuse(err)
 	c.mu.Lock()
 	c.sent = err == nil

@@ -12,7 +12,7 @@
 //	            dialogue, receive loop; beside it a closer takes the own step
 //	settle      the owner reads on until the connection has ended
 //	classify    lifecycle and wire trace to exactly one class
-//	outcome     class, phases and counts of one connection
+//	outcome     class, phases and counts of one connection; its line in a trace
 //	shard       a Recorder for a part of the slots; the meter flips it each
 //	            interval and merges it into the interval's Summary, then into
 //	            the total

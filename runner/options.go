@@ -2,8 +2,12 @@ package runner
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/wsload/wsload/scenario"
@@ -26,7 +30,58 @@ type Options struct {
 	// Cut, once closed, ends the drain at once: what is still open is cut and
 	// counted as interrupted. It is heeded only in the drain.
 	Cut <-chan struct{}
+	// Trace asks for a line of JSON about each single connection.
+	Trace Trace
 }
+
+// A Trace says where single connections are written to as they settle: JSON
+// Lines, a header first, then for each connection its plan, its events with
+// their clocks, and its class. The zero value writes none.
+type Trace struct {
+	// To is written to by one goroutine. A slow writer costs lines, which are
+	// counted and warned about, and never time of the run.
+	To   io.Writer
+	Only TraceFilter
+	Run  string // names the run in the lines; "" for its RunID
+}
+
+// A TraceFilter says which connections a Trace keeps. The zero value is all.
+type TraceFilter struct {
+	unexpected bool
+	every      uint64 // 0 and 1: each; n: those whose number is a multiple of n
+}
+
+// ParseTraceFilter reads all, unexpected or 1/N. Unexpected is what ended in
+// another class than the one its mode is for.
+func ParseTraceFilter(text string) (TraceFilter, error) {
+	switch text {
+	case "all":
+		return TraceFilter{}, nil
+	case "unexpected":
+		return TraceFilter{unexpected: true}, nil
+	}
+	if part, ok := strings.CutPrefix(text, "1/"); ok {
+		if every, err := strconv.ParseUint(part, 10, 64); err == nil && every > 0 {
+			return TraceFilter{every: every}, nil
+		}
+	}
+	return TraceFilter{}, fmt.Errorf("parse trace filter %q: none of all, unexpected, 1/N (1/100 keeps one connection in a hundred)", text)
+}
+
+// String gives the text that ParseTraceFilter reads as the same TraceFilter.
+func (f TraceFilter) String() string {
+	switch {
+	case f.unexpected:
+		return "unexpected"
+	case f.every > 1:
+		return "1/" + strconv.FormatUint(f.every, 10)
+	}
+	return "all"
+}
+
+// wants reports whether connection n may be kept, before it is known how it
+// ends.
+func (f TraceFilter) wants(n uint64) bool { return f.every == 0 || n%f.every == 0 }
 
 // A Tick is the state of a run at the end of an interval.
 type Tick struct {

@@ -3,12 +3,15 @@ package runner
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/wsload/wsload/internal/trace"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/stats"
@@ -24,6 +27,9 @@ func (c *connection) count(e *evidence) {
 	}
 	o.Ended = c.shard.e.tb.Now()
 	c.shard.rec.Add(&o, func() []stats.Moment { return c.timeline(e) })
+	if c.hs.Record > 0 {
+		c.shard.e.tracer.settled(c, &o, e)
+	}
 	c.shard.e.settled(c, &o, e)
 }
 
@@ -137,6 +143,139 @@ func (c *connection) timeline(e *evidence) []stats.Moment {
 	add("socket closed", tr.Shut)
 	slices.SortStableFunc(all, func(a, b stats.Moment) int { return cmp.Compare(a.At, b.At) })
 	return all
+}
+
+// maxTraced bounds the events of a connection that a trace keeps.
+const maxTraced = 256
+
+// A tracer makes the lines of a run's trace. The nil tracer makes none.
+type tracer struct {
+	*trace.Writer
+	only TraceFilter
+	run  string
+}
+
+// newTracer begins the trace of a run, nil where none is asked for.
+func newTracer(e *engine, stamps string) *tracer {
+	opt := &e.opt.Trace
+	if opt.To == nil {
+		return nil
+	}
+	t := &tracer{only: opt.Only, run: cmp.Or(opt.Run, fmt.Sprintf("%08x", e.opt.RunID))}
+	t.Writer = trace.NewWriter(opt.To, trace.Header{
+		Schema: trace.Schema, Run: t.run, Shard: e.opt.Shard.String(),
+		Wall: e.tb.Wall(), Stamps: stamps, Only: opt.Only.String(),
+	})
+	return t
+}
+
+// events is how many events of connection n are to be kept.
+func (t *tracer) events(n uint64) int {
+	if t == nil || !t.only.wants(n) {
+		return 0
+	}
+	return maxTraced
+}
+
+// end completes the trace and warns of what is not in it.
+func (t *tracer) end(warn func(string)) {
+	if t == nil {
+		return
+	}
+	dropped, err := t.End()
+	if dropped > 0 {
+		warn(fmt.Sprintf("%d connections are not in the trace: it was written slower than they settled; trace a part of them, or to a faster disk", dropped))
+	}
+	if err != nil {
+		warn("the trace is not whole: " + err.Error())
+	}
+}
+
+// settled writes the line of a connection that has settled.
+func (t *tracer) settled(c *connection, o *stats.Outcome, e *evidence) {
+	expected := stats.Expected(string(c.plan.Mode), o.Class)
+	if t.only.unexpected && (expected == nil || *expected) {
+		return
+	}
+	l := &trace.Line{
+		Run: t.run, N: o.N, Entry: c.plan.Name, Mode: string(c.plan.Mode), Generation: c.lc.Generation,
+		Planned: trace.Planned{Start: c.due, Hold: c.lc.Hold},
+		Class:   o.Class.String(), Detail: o.Detail, Rule: e.trace.Rule.String(),
+		Expected: expected, Forward: o.Forward, Events: c.traced(e),
+	}
+	if e.begun {
+		l.Planned.Close = &e.planned
+	}
+	if e.open != nil {
+		l.Failure = withoutURL(e.open).Error()
+	}
+	for _, said := range []struct {
+		by  string
+		err error
+	}{{"read: ", c.readErr}, {"close: ", c.closeErr}} {
+		if said.err == nil {
+			continue
+		}
+		if l.Library != "" {
+			l.Library += "; "
+		}
+		l.Library += said.by + said.err.Error()
+	}
+	if log := c.hs.Log; log != nil {
+		l.Local, l.Remote, l.Dropped = log.Local.String(), log.Remote.String(), log.Dropped
+	}
+	t.Add(l)
+}
+
+// withoutURL is the part of an error that does not show the target's URL,
+// which may hold a secret.
+func withoutURL(err error) error {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		return ue.Err
+	}
+	return err
+}
+
+// traced lists the events of a connection as they were noticed.
+func (c *connection) traced(e *evidence) []trace.Event {
+	var all []trace.Event
+	own := func(kind, dir string, at wire.Instant, seen time.Duration) {
+		if at.Set() {
+			all = append(all, trace.Event{At: at.At, Clock: at.Source.String(), Seen: seen, Dir: dir, Kind: kind})
+		}
+	}
+	if e.open == nil || c.hs.Begun != 0 {
+		own("dial", "out", wire.UserInstant(c.hs.Begun), 0)
+	}
+	own("connected", "in", c.hs.Connected, 0)
+	own("secured", "in", c.hs.Secured, 0)
+	own("asked", "out", c.hs.Asked, 0)
+	own("answered", "in", c.hs.Answered, 0)
+	if c.hs.Log != nil {
+		for i := range c.hs.Log.Events {
+			all = append(all, tracedEvent(&c.hs.Log.Events[i]))
+		}
+	}
+	own("shut", "out", e.trace.Shut, e.trace.Shut.At)
+	return all
+}
+
+// tracedEvent is a wire's event as a trace shows it.
+func tracedEvent(ev *wire.Event) trace.Event {
+	t := trace.Event{
+		At: ev.At.At, Clock: ev.At.Source.String(), Seen: ev.Seen, Dir: "in", Kind: ev.Kind.String(),
+		Reason: string(ev.Reason), Rule: ev.Rule.String(), Truncated: ev.Open,
+	}
+	if ev.Dir == wire.Out {
+		t.Dir = "out"
+	}
+	if ev.Kind == wire.Close {
+		t.Code = ev.Code
+	}
+	if ev.Errno != 0 {
+		t.Errno = errnoName(ev.Errno)
+	}
+	return t
 }
 
 // A ruler fills the phases of an Outcome from pairs of instants.

@@ -59,7 +59,9 @@ func Run(ctx context.Context, plan scenario.Plan, opt Options) (*Result, error) 
 		res.Stamps = "user"
 	}
 	m := newMeter(e)
+	e.tracer = newTracer(e, res.Stamps)
 	runErr := e.run(ctx, m.run)
+	e.tracer.end(e.warn)
 	res.Total = m.total
 	res.Tally = make(map[string]Tally)
 	for mode, t := range e.tally {
@@ -225,7 +227,8 @@ type engine struct {
 	shards  []*shard
 	paced   *paced
 	traffic *traffic
-	crew    *crew // connections and their closers
+	tracer  *tracer // nil: nothing is traced
+	crew    *crew   // connections and their closers
 	refill  refill
 
 	left     atomic.Int64    // slots whose connection has not settled, where each lives once

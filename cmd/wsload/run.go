@@ -24,6 +24,9 @@ type runFlags struct {
 	force  bool
 	asJSON bool
 	quiet  bool
+
+	trace     string
+	traceOnly string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -56,6 +59,8 @@ func (a *app) runCommand() *cobra.Command {
 	flags.BoolVar(&f.force, "force", false, "write over a file that exists")
 	flags.BoolVar(&f.asJSON, "json", false, "print the result as one JSON document in place of the report")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress and no report: only errors, warnings and what --out and --json ask for")
+	flags.StringVar(&f.trace, "trace", "", "write a line of JSON about each connection to `FILE`: its plan, its events with their clocks, its class")
+	flags.StringVar(&f.traceOnly, "trace-only", "all", "which connections to trace: all, `unexpected` ones, or 1/N of them")
 	return cmd
 }
 
@@ -65,6 +70,8 @@ type job struct {
 	*config
 	flags    *runFlags
 	out      *output
+	trace    *traceFile         // nil without one
+	only     runner.TraceFilter // what of the run is traced
 	progress *progress
 	server   *server // nil with a given target
 	target   string
@@ -76,6 +83,13 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 	if f.asJSON && f.out == "-" {
 		return usage(cmd, errors.New("--json and --out - both want standard output"), "give --out a file")
 	}
+	only, err := runner.ParseTraceFilter(f.traceOnly)
+	if err != nil {
+		return usage(cmd, fmt.Errorf("--trace-only: %w", err))
+	}
+	if f.trace == "" && cmd.Flags().Changed("trace-only") {
+		return usage(cmd, errors.New("--trace-only without --trace"), "name the file with --trace FILE")
+	}
 	c, err := a.resolve(cmd, &f.planFlags)
 	if err != nil {
 		return err
@@ -83,11 +97,15 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 	for _, w := range c.warnings {
 		a.warn("%s", w)
 	}
-	j := &job{app: a, config: c, flags: f, warnings: c.warnings, progress: a.newProgress(f.quiet)}
+	j := &job{app: a, config: c, flags: f, only: only, warnings: c.warnings, progress: a.newProgress(f.quiet)}
 	if j.out, err = openOutput(cmd, f, a.stdout, j.progress.say); err != nil {
 		return err
 	}
 	defer j.out.discard()
+	if j.trace, err = openTrace(cmd, f, j.progress.say); err != nil {
+		return err
+	}
+	defer func() { j.trace.discard(j.out.kept) }()
 	ctx, cut, restore := a.onSignals(context.Background(), j.progress.say)
 	defer restore()
 	if a.env("GOGC") == "" {
@@ -120,7 +138,9 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	plan := j.ready
 	plan.Target.URL = j.target
 	j.progress.begin(j)
-	res, err := runner.Run(ctx, plan, runner.Options{Shard: j.shard, Tick: j.tick, Cut: cut})
+	res, err := runner.Run(ctx, plan, runner.Options{
+		Shard: j.shard, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
+	})
 	j.progress.end()
 	if res == nil {
 		return usage(cmd, err)
@@ -128,6 +148,7 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	j.out.kept = true
 	cause := context.Cause(ctx)
 	j.note(err)
+	j.note(j.trace.end())
 	j.warnings = append(j.warnings, res.Warnings...)
 	ledger := j.settleServer(ctx, res)
 

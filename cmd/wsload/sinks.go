@@ -44,12 +44,8 @@ func openOutput(cmd *cobra.Command, f *runFlags, stdout io.Writer, say func(text
 	case "-":
 		o.name, o.file = "standard output", keepOpen{stdout}
 	default:
-		o.file, o.made, err = createResult(name, f.force)
-		if errors.Is(err, fs.ErrExist) {
-			return nil, usage(cmd, fmt.Errorf("--out: %s exists", name), "choose another name, or write over it with --force")
-		}
-		if err != nil {
-			return nil, failed(fmt.Errorf("--out: %w", err), "name a file in a folder that exists and can be written to")
+		if o.file, o.made, err = create(cmd, "--out", name, f.force); err != nil {
+			return nil, err
 		}
 	}
 	if f.asJSON {
@@ -66,6 +62,18 @@ func openOutput(cmd *cobra.Command, f *runFlags, stdout io.Writer, say func(text
 type keepOpen struct{ io.Writer }
 
 func (keepOpen) Close() error { return nil }
+
+// create makes the file that a flag names.
+func create(cmd *cobra.Command, flag, name string, force bool) (io.WriteCloser, bool, error) {
+	f, made, err := createResult(name, force)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, false, usage(cmd, fmt.Errorf("%s: %s exists", flag, name), "choose another name, or write over it with --force")
+	}
+	if err != nil {
+		return nil, false, failed(fmt.Errorf("%s: %w", flag, err), "name a file in a folder that exists and can be written to")
+	}
+	return f, made, nil
+}
 
 func createResult(name string, force bool) (f io.WriteCloser, made bool, err error) {
 	f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -152,6 +160,71 @@ func (o *output) discard() {
 	if o.copy != nil {
 		o.copy.Close()
 		os.Remove(o.copy.Name())
+	}
+}
+
+// A traceFile is where --trace goes. The nil one is for a run without.
+type traceFile struct {
+	name   string
+	file   io.WriteCloser
+	made   bool  // the file was made here
+	broken error // why it is not whole
+	say    func(text string)
+}
+
+// openTrace makes the file of --trace as openOutput does that of --out.
+func openTrace(cmd *cobra.Command, f *runFlags, say func(text string)) (*traceFile, error) {
+	switch f.trace {
+	case "":
+		return nil, nil
+	case "-", f.out:
+		return nil, usage(cmd, fmt.Errorf("--trace %s: a trace wants a file of its own", f.trace), "name another file")
+	}
+	file, made, err := create(cmd, "--trace", f.trace, f.force)
+	if err != nil {
+		return nil, err
+	}
+	return &traceFile{name: f.trace, file: file, made: made, say: say}, nil
+}
+
+// Write gives lines to the file. After a failure the run goes on without.
+func (t *traceFile) Write(p []byte) (int, error) {
+	n, err := t.file.Write(p)
+	if err != nil && t.broken == nil {
+		t.broken = fmt.Errorf("write trace to %s: %w", t.name, err)
+		t.say("warning: the run goes on without its trace: " + err.Error())
+	}
+	return n, err
+}
+
+// options says what is to be traced.
+func (t *traceFile) options(only runner.TraceFilter, run string) runner.Trace {
+	if t == nil {
+		return runner.Trace{}
+	}
+	return runner.Trace{To: t, Only: only, Run: run}
+}
+
+// end closes the file and returns why it is not whole.
+func (t *traceFile) end() error {
+	if t == nil {
+		return nil
+	}
+	if err := t.file.Close(); err != nil && t.broken == nil {
+		t.broken = fmt.Errorf("write trace to %s: %w", t.name, err)
+	}
+	return t.broken
+}
+
+// discard closes the file, and removes one that was made here for a run that
+// never was.
+func (t *traceFile) discard(kept bool) {
+	if t == nil {
+		return
+	}
+	t.file.Close() // a second time after end, which does no harm
+	if t.made && !kept {
+		os.Remove(t.name)
 	}
 }
 

@@ -5,8 +5,9 @@
 //
 // Imports point one way, so that a package can be read and tested without what
 // stands above it. At the bottom are what to do (scenario), the bytes on the
-// wire (internal/wire), facts about the host (internal/proc) and the network of
-// the tests (internal/memnet); they know nothing of each other. Then come what
+// wire (internal/wire), facts about the host (internal/proc), the stored form of
+// single connections (internal/trace) and the network of the tests
+// (internal/memnet); they know nothing of each other. Then come what
 // happened (stats) and the server (internal/target), then the package that does
 // it (runner) and the stored form (internal/result), then the renderers
 // (internal/report), and at the top the command, which joins them.
@@ -22,14 +23,16 @@
 //	internal/wire       <- nothing
 //	internal/memnet     <- nothing
 //	internal/proc       <- nothing
+//	internal/trace      <- nothing
 //	internal/arch       <- nothing
 //	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
 //	internal/target     <- internal/wire, github.com/coder/websocket
-//	runner              <- scenario, stats, internal/wire, internal/proc, github.com/coder/websocket
+//	runner              <- scenario, stats, internal/wire, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
 //	internal/report     <- stats, internal/result
 //	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/viper, github.com/go-viper/mapstructure/v2, go.yaml.in/yaml/v3, golang.org/x/term
 //	scripts/bench/bareloop <- internal/proc
+//	scripts/fidelity    <- internal/trace
 //	any test            <- internal/memnet, internal/target, github.com/coder/websocket, github.com/rogpeppe/go-internal, go.uber.org/goleak, github.com/google/go-cmp
 //
 // # The other rules

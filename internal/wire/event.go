@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"net"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -31,6 +33,14 @@ const (
 	Failed           // the connection broke with another error
 	Cut              // this end cut the connection as planned
 )
+
+// String is the kind's name in traces, "" for None.
+func (k Kind) String() string {
+	return [...]string{
+		"", "message", "ping", "pong", "close", "close_done", "close_failed",
+		"broken", "close_notify", "fin", "rst", "failed", "cut",
+	}[k]
+}
 
 // Rule is a rule of RFC 6455 that a received frame broke.
 type Rule uint8
@@ -72,4 +82,28 @@ type Event struct {
 	Head   []byte        // Message: the beginning of its payload; valid only during Step
 	Errno  syscall.Errno // FIN, RST, Failed: the socket's error, 0 for none
 	Open   bool          // FIN, RST, Failed: inside a frame or message of the peer
+}
+
+// A Log is all that happened on one connection, in the order in which this
+// process noticed it. It is bounded; the first events are kept.
+type Log struct {
+	Local, Remote net.Addr // of the TCP connection
+	Events        []Event  // without Head; Reason stays valid
+	Dropped       int      // events beyond the bound
+
+	limit int
+}
+
+// newLog returns a Log of at most limit events of the connection.
+func newLog(conn net.Conn, limit int) *Log {
+	return &Log{Local: conn.LocalAddr(), Remote: conn.RemoteAddr(), Events: make([]Event, 0, min(limit, 8)), limit: limit}
+}
+
+func (l *Log) add(ev Event) {
+	if len(l.Events) >= l.limit {
+		l.Dropped++
+		return
+	}
+	ev.Head, ev.Reason = nil, slices.Clone(ev.Reason)
+	l.Events = append(l.Events, ev)
 }

@@ -125,8 +125,12 @@ func (t *Tap) Confirm(limit time.Duration) {
 		soErr, state, outq, _ := t.sock.facts()
 		if state == tcpClose || soErr != 0 {
 			t.mu.Lock()
+			now := t.tb.Now()
 			t.td.Trace.Ending, t.td.Trace.Errno = RST, soErr
-			t.td.Trace.End = UserInstant(t.tb.Now())
+			t.td.Trace.End = UserInstant(now)
+			if t.td.log != nil {
+				t.td.log.add(Event{Kind: RST, At: UserInstant(now), Seen: now, Errno: soErr})
+			}
 			t.mu.Unlock()
 			return
 		}

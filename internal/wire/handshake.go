@@ -19,6 +19,7 @@ type Handshake struct {
 	Dialer   *Dialer
 	Local    netip.Addr // source address; the kernel's choice when not valid
 	Withhold bool       // the Tap keeps the peer's Close from the library
+	Record   int        // events to keep in Log; 0 for no Log
 
 	Begun     time.Duration // dial begun
 	Connected Instant       // TCP connected
@@ -26,6 +27,7 @@ type Handshake struct {
 	Asked     Instant       // request handed to write
 	Answered  Instant       // response arrived
 
+	Log *Log // from the TCP connection on; read it when the connection has settled
 	Tap *Tap // after a valid 101
 
 	mu      sync.Mutex
@@ -83,6 +85,7 @@ func (h *Handshake) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, h.fault(err)
 	}
 	h.Tap = newTap(conn, sock, TapOptions{Withhold: h.Withhold, Read: rest})
+	h.Tap.td.log = h.Log
 	resp.Body = h.Tap
 	return resp, nil
 }
@@ -111,6 +114,9 @@ func (h *Handshake) connect(req *http.Request) (*socket, net.Conn, error) {
 		return nil, nil, openError("connect", err)
 	}
 	h.Connected = UserInstant(tb.Now())
+	if h.Record > 0 {
+		h.Log = newLog(tcp, h.Record)
+	}
 	sock := newSocket(tcp, tb)
 	if req.URL.Scheme != "https" {
 		return sock, sock, nil

@@ -90,6 +90,7 @@ func TestConfirmWaitsForWhatBecomesOfTheReply(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				path := memnet.Options{ToServer: 20 * time.Millisecond, ToClient: 20 * time.Millisecond}
 				c := openMem(t, path, opening{withhold: true})
+				c.tap.td.log = &Log{limit: 8}
 				c.peer.send(closing(1000, ""))
 				tc.peer(c)
 				if err := c.reading().wait(); !errors.Is(err, ErrHandover) {
@@ -108,6 +109,10 @@ func TestConfirmWaitsForWhatBecomesOfTheReply(t *testing.T) {
 				// Confirm looks at growing intervals of up to 5 ms.
 				if d := time.Since(written); d < tc.took || d > tc.took+5*time.Millisecond {
 					t.Errorf("Confirm came back %v after the reply, want %v", d, tc.took)
+				}
+				events := c.tap.td.log.Events
+				if last := events[len(events)-1].Kind; (last == RST) != (tc.ending == RST) {
+					t.Errorf("the log ends with %v", last)
 				}
 				if tc.ending == RST && tr.End.At != c.tb.Now() {
 					t.Errorf("the RST is dated %v, want %v", tr.End.At, c.tb.Now())

@@ -83,6 +83,7 @@ type Teardown struct {
 
 	echo bool // judge the marks of messages that arrive
 	mark Mark // run and connection of this end's marks
+	log  *Log // nil: no events are kept
 }
 
 // ExpectEcho makes the machine judge the marks of arriving messages: those of
@@ -97,6 +98,9 @@ func (t *Teardown) Step(ev Event) {
 	tr := &t.Trace
 	if tr.Ending != None && ev.Dir == In {
 		return
+	}
+	if t.log != nil {
+		t.log.add(ev)
 	}
 	switch ev.Kind {
 	case Message:

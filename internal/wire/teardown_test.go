@@ -287,3 +287,27 @@ func TestRulesHaveTheNamesOfResults(t *testing.T) {
 		}
 	}
 }
+
+func TestALogKeepsTheFirstEventsUpToTheEndInTheirOrder(t *testing.T) {
+	td := Teardown{log: &Log{limit: 3}}
+	reason := []byte("bye")
+	td.Step(Event{Kind: Message, Head: []byte("hello"), At: UserInstant(1), Seen: 1})
+	td.Step(Event{Kind: Close, Code: 1001, Reason: reason, At: Instant{At: 2, Source: Kernel}, Seen: 9})
+	copy(reason, "xxx") // the buffer is used again
+	td.Step(Event{Kind: RST, At: UserInstant(10), Seen: 10, Errno: syscall.ECONNRESET})
+	td.Step(Event{Kind: RST, At: UserInstant(10), Seen: 10, Errno: syscall.ECONNRESET}) // said twice
+	td.Step(Event{Kind: CloseFailed, Dir: Out, At: UserInstant(11), Seen: 11})
+	got := td.log.Events
+	if len(got) != 3 || td.log.Dropped != 1 {
+		t.Fatalf("%d events, %d dropped", len(got), td.log.Dropped)
+	}
+	if got[0].Kind != Message || got[0].Head != nil {
+		t.Errorf("first %+v", got[0])
+	}
+	if got[1].Kind != Close || string(got[1].Reason) != "bye" || got[1].At.Source != Kernel || got[1].Seen != 9 {
+		t.Errorf("second %+v", got[1])
+	}
+	if got[2].Kind != RST || got[2].Errno != syscall.ECONNRESET {
+		t.Errorf("third %+v", got[2])
+	}
+}

@@ -45,6 +45,10 @@ func (tb *Timebase) Sync() {
 	tb.wall.Store(wall)
 }
 
+// Wall is the wall clock at offset 0 in nanoseconds since the epoch, by the
+// last Sync.
+func (tb *Timebase) Wall() int64 { return tb.wall.Load() }
+
 // fromWall converts a kernel stamp to an offset.
 func (tb *Timebase) fromWall(ns int64) time.Duration {
 	return time.Duration(ns - tb.wall.Load())
