@@ -2,8 +2,9 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"net"
-	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,35 +104,93 @@ func TestBothEndsBooksAgreeOverAThousandConnections(t *testing.T) {
 
 func TestEachMisbehavingPathEndsInItsClass(t *testing.T) {
 	addr, ledger := serve(t)
+	a, p := active(), passive()
 	rows := []struct {
-		path  string
-		class stats.Class
+		path   string
+		entry  scenario.Close
+		class  stats.Class
+		detail string
 	}{
-		{"/echo", stats.Clean},
-		{"/slow-reply?delay=300ms", stats.Clean},
-		{"/no-reply", stats.CloseTimeout},
-		{"/fin-no-reply", stats.UnansweredEOF},
-		{"/early-fin?after=100ms", stats.PrematureEOF},
-		{"/early-rst?after=100ms", stats.PrematureRST},
+		{"/echo", a, stats.Clean, ""},
+		{"/echo?close_after=500ms&code=1011", waiting(), stats.Clean, ""},
+		{"/echo?close_after=500ms&code=1001", a, stats.PeerFirst, "code:1001 fin"},
+		{"/echo?fault=masked:100", a, stats.Violation, "rule:masked"},
+		{"/slow-reply?delay=100ms&jitter=200ms", a, stats.Clean, ""},
+		{"/no-reply", a, stats.CloseTimeout, "acked"},
+		{"/fin-no-reply", a, stats.UnansweredEOF, ""},
+		{"/rst-no-reply", a, stats.UnansweredRST, ""},
+		{"/reply-no-fin", a, stats.CleanNoFIN, ""},
+		{"/reply-no-fin", p, stats.CleanNoFIN, ""},
+		{"/reply-rst", a, stats.CleanRST, ""},
+		{"/close-before-reading-reply", p, stats.CleanRST, ""},
+		{"/half-frame", a, stats.UnansweredEOF, "truncated"},
+		{"/half-frame", p, stats.PrematureEOF, "truncated"},
+		{"/byte-by-byte", a, stats.Clean, ""},
+		{"/byte-by-byte", p, stats.Clean, ""},
+		{"/data-before-close?n=20", a, stats.Clean, ""},
+		{"/data-after-close", a, stats.Violation, "rule:data-after-close"},
+		{"/data-after-close", p, stats.Violation, "rule:data-after-close"},
+		{"/second-close", a, stats.Violation, "rule:second-close"},
+		{"/second-close", p, stats.Violation, "rule:second-close"},
+		{"/bad-code?code=0", a, stats.Violation, "rule:bad-code"},
+		{"/bad-code?code=999", a, stats.Violation, "rule:bad-code"},
+		{"/bad-code?code=1004", a, stats.Violation, "rule:bad-code"},
+		{"/bad-code?code=1005", a, stats.Violation, "rule:bad-code"},
+		{"/bad-code?code=1006", p, stats.Violation, "rule:bad-code"},
+		{"/bad-code?code=1015", a, stats.Violation, "rule:bad-code"},
+		{"/bad-code?code=2999", a, stats.Violation, "rule:bad-code"},
+		{"/bad-code?code=5000", a, stats.Violation, "rule:bad-code"},
+		{"/bad-code?code=1011", a, stats.FailedByPeer, "code:1011"},
+		{"/short-payload", a, stats.Violation, "rule:short-payload"},
+		{"/bad-utf8", a, stats.Violation, "rule:bad-utf8"},
+		{"/oversize", a, stats.Violation, "rule:oversize-control"},
+		{"/fragmented", a, stats.Violation, "rule:fragmented-control"},
+		{"/masked", a, stats.Violation, "rule:masked"},
+		{"/rsv", a, stats.Violation, "rule:rsv"},
+		{"/rsv", p, stats.Violation, "rule:rsv"},
+		{"/opcode", a, stats.Violation, "rule:opcode"},
+		{"/opcode", p, stats.Violation, "rule:opcode"},
+		{"/early-fin?after=100ms", a, stats.PrematureEOF, ""},
+		{"/early-rst?after=100ms", a, stats.PrematureRST, ""},
+		{"/ignore-half-close?keep=1s", abortFIN(), stats.Cut, ""},
+		{"/leak-on-abort?keep=1s", abort(), stats.Cut, ""},
+		{"/foreign-message", a, stats.Violation, "rule:foreign-message"},
 	}
-	for _, r := range rows {
-		name, _, _ := strings.Cut(r.path, "?")
-		t.Run(name+" is "+r.class.String(), func(t *testing.T) {
-			plan := once(20, active())
-			plan.Target.URL = "ws://" + addr + r.path
-			plan.Load.Rate = 400
-			plan.Hold, _ = scenario.ParseDist("1s") // long after what comes early
-			plan.Limits.Close, plan.Limits.Fin = 2*time.Second, 5*time.Second
-			res, err := Run(t.Context(), plan, Options{})
-			if err != nil {
-				t.Fatal(err)
+	const each = 20
+	results := make([]*Result, len(rows))
+	errs := make([]error, len(rows))
+	var runs sync.WaitGroup
+	for i, r := range rows {
+		plan := once(each, r.entry)
+		plan.Target.URL = "ws://" + addr + r.path
+		plan.Load.Rate = 400
+		plan.Hold, _ = scenario.ParseDist("1s") // long after what comes early
+		plan.Limits.Close, plan.Limits.Fin = 3*time.Second, 5*time.Second
+		if r.path == "/foreign-message" {
+			plan.Traffic = scenario.Traffic{Every: 200 * time.Millisecond, Size: 128, Expect: scenario.ExpectEcho}
+		}
+		runs.Go(func() { results[i], errs[i] = Run(t.Context(), plan, Options{}) })
+	}
+	runs.Wait()
+	for i, r := range rows {
+		t.Run(fmt.Sprintf("%s %s is %s %s", r.entry.Mode, r.path, r.class, r.detail), func(t *testing.T) {
+			if errs[i] != nil {
+				t.Fatal(errs[i])
 			}
-			if class, details := only(t, res); class != r.class {
+			class, details := only(t, results[i])
+			if class != r.class {
 				t.Errorf("class %v %v", class, details)
+			}
+			if r.detail != "" && details[r.detail] != each {
+				t.Errorf("details %v, want %d of %s", details, each, r.detail)
 			}
 		})
 	}
-	if l := ledger(); l.Modes["active"].Opened != 120 {
-		t.Errorf("the server opened %+v, want 120", l.Modes)
+	var opened uint64
+	for _, counts := range ledger().Modes {
+		opened += counts.Opened
+	}
+	if want := uint64(each * len(rows)); opened != want {
+		t.Errorf("the server opened %d connections, want %d", opened, want)
 	}
 }

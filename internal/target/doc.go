@@ -5,13 +5,19 @@
 //
 //	link      the TCP connection, below TLS; it remembers which end finished
 //	          it first, and how
-//	net/http  reads the request; its path gives the manners
+//	net/http  reads the request; its path and its query give the manners
 //	upgrade   takes the socket from net/http, writes the 101 and puts a
 //	          wire.Tap between the socket and the WebSocket library
 //	session   first the library speaks: it echoes messages and hands over
 //	          orders ("close 1001 bye", "abort rst"); then the library is let
 //	          go and the session ends the connection by its manners
 //	ledger    gets the result: Close frames each way, and who ended TCP
+//
+// The misbehaviour is one table, in fault.go: its rows are the paths, the lines
+// of the help page and the names for the query "fault", which picks by chance. A
+// new fault is a row there; where its Close has bytes of its own, with a function
+// in speech.go. Those bytes pass through the Tap like all others, so that the
+// ledger counts as a Close what a decoder takes for one.
 //
 // The Tap withholds the client's Close from the library. So one piece of code
 // answers it at once, late or never, and the socket is closed when the server

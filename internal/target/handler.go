@@ -10,22 +10,43 @@ import (
 // handler routes requests.
 func (sv *service) handler() http.Handler {
 	mux := http.NewServeMux()
-	endpoints := paths()
-	var list strings.Builder
-	for _, p := range endpoints {
-		mux.HandleFunc(p.name, func(w http.ResponseWriter, r *http.Request) { sv.serve(p, w, r) })
-		fmt.Fprintf(&list, "  %-14s %s\n", p.name, p.does)
+	all := faults()
+	list := listing(all)
+	for _, f := range all {
+		mux.HandleFunc("/"+f.name, func(w http.ResponseWriter, r *http.Request) {
+			m, err := behave(f, r.URL.Query(), all)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			sv.serve(m, w, r)
+		})
 	}
-	fmt.Fprintf(&list, "  %-14s %s\n", "/statz", "the server's own counts, as JSON")
 	mux.HandleFunc("GET /statz", sv.statz)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, help, list.String(), ModeHeader)
+		fmt.Fprintf(w, help, list, ModeHeader)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, fmt.Sprintf("%s %q is not here; the paths are:\n\n%s", r.Method, r.URL.Path, list.String()), http.StatusNotFound)
+		http.Error(w, fmt.Sprintf("%s %q is not here; the paths are:\n\n%s", r.Method, r.URL.Path, list), http.StatusNotFound)
 	})
 	return mux
+}
+
+// listing names all paths, one in a line with what it does.
+func listing(all []fault) string {
+	rows := [][2]string{}
+	width := 0
+	for _, f := range all {
+		rows = append(rows, [2]string{"/" + f.name, f.does})
+		width = max(width, len("/"+f.name))
+	}
+	rows = append(rows, [2]string{"/statz", "the server's own counts, as JSON"})
+	var b strings.Builder
+	for _, r := range rows {
+		fmt.Fprintf(&b, "  %-*s  %s\n", width, r[0], r[1])
+	}
+	return b.String()
 }
 
 const help = `wsload serve: a WebSocket server to test against.
@@ -37,16 +58,20 @@ All WebSocket paths echo text and binary messages and obey these texts:
   abort fin             the server ends TCP without a Close
   abort rst             the same by RST
 
+All of them take these in their query:
+  close_after=2s        the server closes by itself, so long after the 101
+  code=1001             with this status code; 1000 without it
+  seed=7                what is left to chance depends on this number alone:
+                        wsload's seed={{n}} repeats a run's choices
+
+A fault of the Close frame is in every Close that the server sends, be it an
+answer, by order or by itself.
+
 The request header %s names the mode a connection is counted under.
 `
 
 // serve answers a request for a WebSocket endpoint.
-func (sv *service) serve(p path, w http.ResponseWriter, r *http.Request) {
-	m, err := p.manners(r.URL.Query())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
+func (sv *service) serve(m manners, w http.ResponseWriter, r *http.Request) {
 	if !sv.reserve() {
 		http.Error(w, "the server is going away", http.StatusServiceUnavailable)
 		return

@@ -201,9 +201,14 @@ func (c *client) wantClose(code int, reason string) {
 	c.want(wire.OpClose, string(wire.AppendClosePayload(nil, code, reason)))
 }
 
+// maxWait ends a wait for something that never comes. It is longer than any
+// time in these tests.
+const maxWait = 48 * time.Hour
+
 // wantEOF wants the server's FIN next.
 func (c *client) wantEOF() {
 	c.t.Helper()
+	c.conn.SetReadDeadline(time.Now().Add(maxWait))
 	if b, err := c.br.ReadByte(); err != io.EOF {
 		c.t.Fatalf("read: %#x, %v, want the server's FIN", b, err)
 	}
@@ -212,6 +217,7 @@ func (c *client) wantEOF() {
 // wantReset wants the server's RST next.
 func (c *client) wantReset() {
 	c.t.Helper()
+	c.conn.SetReadDeadline(time.Now().Add(maxWait))
 	if b, err := c.br.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
 		c.t.Fatalf("read: %#x, %v, want the server's RST", b, err)
 	}

@@ -1,75 +1,66 @@
 package target
 
-import (
-	"fmt"
-	"net/url"
-	"time"
-)
+import "time"
 
-// An answer is what a path does with the client's Close.
-type answer uint8
+// A parting is what the server does to TCP when it has said its last.
+type parting uint8
 
 const (
-	answerAtOnce answer = iota
-	answerLate          // after a delay
-	answerNever         // and TCP stays open until the client ends it
-	answerFIN           // TCP is ended instead
+	partFIN  parting = iota // ends it
+	partRST                 // cuts it
+	partNone                // leaves it open until the client ends it
 )
 
 // manners say how a connection is ended. The zero value behaves well.
 type manners struct {
-	answer answer
-	delay  time.Duration // of answerLate, from the end of the client's Close
-	cut    cut           // end TCP unasked, without a Close
-	after  time.Duration // of cut, from the 101
+	silent  bool          // a client's Close is not answered; the parting comes in place of the answer
+	hasty   bool          // behind an own Close the parting does not wait for the client's
+	deaf    bool          // nor is anything read that has come meanwhile
+	parting parting       // what follows the last Close
+	delay   time.Duration // from the end of the client's Close to the answer
+	speech  speech        // how a Close is said, answer or own; nil says it well
+	pace    time.Duration // between the bytes of a Close; 0 sends it in one piece
+	anyCode bool          // the speech has a code of its own
+
+	unasked order         // what the server does by itself; the zero order is nothing
+	after   time.Duration // when it does it, from the 101
+
+	keep    time.Duration // how long a client's end of TCP without a Close is ignored
+	keepRST bool          // the same for an RST, where the connection is dead
+	foreign bool          // marks in echoed messages name another connection
 }
 
-// A path is a WebSocket endpoint with its manners.
-type path struct {
-	name    string
-	does    string // for the help page
-	manners func(url.Values) (manners, error)
-}
-
-// paths lists the endpoints, the well-behaved one first.
-func paths() []path {
-	fixed := func(m manners) func(url.Values) (manners, error) {
-		return func(url.Values) (manners, error) { return m, nil }
+// part ends the connection behind the last Close. It reports whether TCP is to
+// be ended by RST.
+func (c *session) part() (reset bool) {
+	if c.manners.parting == partNone {
+		c.listen(0, never)
 	}
-	early := func(how cut) func(url.Values) (manners, error) {
-		return func(q url.Values) (m manners, err error) {
-			m.cut = how
-			m.after, err = duration(q, "after", time.Second)
-			return m, err
+	return c.manners.parting == partRST
+}
+
+// maxKept bounds the connections that a server keeps at a time although the
+// client has gone: a path that leaks must not take the server's last
+// descriptor.
+const maxKept = 1000
+
+// keep holds a connection that the client has ended without a Close, where the
+// manners say so, there is room for one more and the service is not ending.
+func (c *session) keep() {
+	switch c.link.ending() {
+	case clientFIN:
+	case clientRST:
+		if !c.manners.keepRST {
+			return
 		}
+	default:
+		return
 	}
-	return []path{
-		{"/echo", "behaves well", fixed(manners{})},
-		{"/slow-reply", "answers a Close late: ?delay=2s", func(q url.Values) (m manners, err error) {
-			m.answer = answerLate
-			m.delay, err = duration(q, "delay", 2*time.Second)
-			return m, err
-		}},
-		{"/no-reply", "never answers a Close and keeps TCP open", fixed(manners{answer: answerNever})},
-		{"/fin-no-reply", "answers a Close with a FIN alone", fixed(manners{answer: answerFIN})},
-		{"/early-fin", "sends a FIN without a Close: ?after=1s from the 101", early(cutFIN)},
-		{"/early-rst", "sends an RST: ?after=1s from the 101", early(cutRST)},
+	if c.manners.keep == 0 {
+		return
 	}
-}
-
-// maxDuration is the longest delay a query may ask for.
-const maxDuration = 24 * time.Hour
-
-// duration reads a query's value. A key given twice counts once, by its first
-// value; keys a path does not know are the client's own business.
-func duration(q url.Values, key string, unset time.Duration) (time.Duration, error) {
-	if !q.Has(key) {
-		return unset, nil
+	if c.sv.kept.Add(1) <= maxKept {
+		c.sv.pause(c.manners.keep)
 	}
-	text := q.Get(key)
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 || d > maxDuration {
-		return 0, fmt.Errorf("query: %s=%q is not a duration from 0s to 24h: write it like %s=%s", key, brief([]byte(text)), key, unset)
-	}
-	return d, nil
+	c.sv.kept.Add(-1)
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsload/wsload/internal/wire"
@@ -50,7 +51,7 @@ func (s *Server) Ledger() Ledger { return s.book.ledger() }
 // listeners at once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	s.book.begin(time.Now())
-	sv := &service{Server: s, tb: wire.NewTimebase(), sessions: make(map[*session]struct{})}
+	sv := &service{Server: s, tb: wire.NewTimebase(), ending: make(chan struct{}), sessions: make(map[*session]struct{})}
 	hs := sv.httpServer()
 	var closer sync.WaitGroup
 	failed := make(chan struct{})
@@ -112,6 +113,8 @@ type service struct {
 	buffers sync.Pool      // of *bytes.Buffer: messages on their way back
 	conns   sync.WaitGroup // connections in the hands of net/http
 	open    sync.WaitGroup // upgrades begun, each up to its session's end
+	ending  chan struct{}  // closed when the end of the Serve begins
+	kept    atomic.Int64   // connections kept though the client has gone
 
 	mu       sync.Mutex
 	stage    stage
@@ -195,10 +198,21 @@ func (sv *service) proceed(to stage) {
 
 // drain ends all sessions, within the limit where they let themselves be ended.
 func (sv *service) drain(limit time.Duration) {
+	close(sv.ending)
 	sv.proceed(draining)
 	stop := after(limit, func() { sv.proceed(cutting) })
 	sv.open.Wait()
 	stop()
+}
+
+// pause waits for d, or for the service's end to begin.
+func (sv *service) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-sv.ending:
+	}
 }
 
 // after calls f once d has passed. The function it returns calls that off or,

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync/atomic"
 	"time"
@@ -27,8 +28,9 @@ const (
 type session struct {
 	sv      *service
 	link    *link
+	conn    net.Conn // plain text: the link, or TLS above it
 	tap     *wire.Tap
-	lib     *websocket.Conn // nil once it was let go
+	lib     *websocket.Conn
 	manners manners
 	counts  *Counts
 	leaving atomic.Bool // the service is ending
@@ -53,19 +55,19 @@ const expired = -1
 
 // run takes the session to its end and counts it.
 func (c *session) run() {
-	if c.manners.cut != noCut {
+	if c.manners.unasked != (order{}) {
 		c.tap.SetDeadline(cmp.Or(c.sv.tb.Now()+c.manners.after, expired))
 	}
 	c.sv.enter(c)
 	defer c.sv.leave(c)
 
 	o, err := c.converse()
-	// The library's own last word is that of its connection's Close: it tells
-	// nothing that the Tap does not know.
-	_ = c.lib.CloseNow()
-	c.lib = nil
 	reset := c.finish(o, err)
 	c.shut(reset)
+	// The library is let go last: from then on the Tap takes no bytes but those
+	// of whole Close frames. What the library says to that tells nothing that the
+	// Tap does not know.
+	_ = c.lib.CloseNow()
 
 	tr := c.tap.Trace()
 	c.sv.book.ended(c.counts, &tr, c.link.ending())
@@ -117,6 +119,9 @@ func (c *session) message(typ websocket.MessageType, r io.Reader) (order, error)
 			return o, nil
 		}
 	}
+	if c.manners.foreign {
+		reply = estrange(reply)
+	}
 	return order{}, c.lib.Write(context.Background(), typ, reply)
 }
 
@@ -126,59 +131,76 @@ func (c *session) message(typ websocket.MessageType, r io.Reader) (order, error)
 func (c *session) finish(o order, err error) (reset bool) {
 	tr := c.tap.Trace()
 	switch {
-	case o.cut != noCut:
-		return o.cut == cutRST
-	case o.code != 0:
-		c.closeFirst(o.code, o.reason)
+	case o != (order{}):
+		return c.obey(o)
 	case tr.Ending != wire.None:
-		// The client was first.
+		c.keep() // the client was first
 	case errors.Is(err, wire.ErrHandover):
-		c.closeSecond()
+		return c.closeSecond()
 	case tr.Rule != wire.NoRule:
-		c.closeFirst(failure(tr.Rule), tr.Rule.String())
+		return c.closeFirst(failure(tr.Rule), tr.Rule.String())
 	case c.leaving.Load():
-		c.closeFirst(codeGoingAway, "going away")
+		return c.closeFirst(codeGoingAway, "going away")
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return c.manners.cut == cutRST
+		return c.obey(c.manners.unasked)
 	default:
 		// TLS has ended, or a write has failed: TCP's own end is on its way.
 		c.listen(c.sv.replyLimit(), never)
+		c.keep()
 	}
 	return false
 }
 
+// obey carries an order out. It reports whether TCP is to be ended by RST.
+func (c *session) obey(o order) (reset bool) {
+	if o.cut != noCut {
+		return o.cut == cutRST
+	}
+	return c.closeFirst(o.code, o.reason)
+}
+
 // closeFirst sends a Close, unless the library has sent one, and waits for the
-// client's.
-func (c *session) closeFirst(code int, reason string) {
-	if tr := c.tap.Trace(); !tr.OwnClose.Set() && c.send(code, reason) != nil {
-		return
+// client's. It reports whether TCP is to be ended by RST.
+func (c *session) closeFirst(code int, reason string) (reset bool) {
+	if tr := c.tap.Trace(); !tr.OwnClose.Set() && c.speak(code, reason) != nil {
+		return false
+	}
+	if c.manners.deaf {
+		// An answer that has come is left unread, so this may send an RST; one
+		// that comes later gets one (RFC 2525 section 2.17).
+		_ = c.link.Close()
+	}
+	if c.manners.hasty {
+		return false
 	}
 	c.listen(c.sv.replyLimit(), closed)
+	if c.manners.silent {
+		return false // to a Close of the client's there was nothing to answer
+	}
+	return c.part()
 }
 
 // closeSecond does with the client's Close what the manners say. Its first byte
-// has arrived.
-func (c *session) closeSecond() {
+// has arrived. It reports whether TCP is to be ended by RST.
+func (c *session) closeSecond() (reset bool) {
 	c.listen(0, judged)
 	tr := c.tap.Trace()
-	if !tr.PeerClose.Set() && tr.Rule == wire.NoRule {
-		return // the connection ended inside the Close
-	}
-	switch c.manners.answer {
-	case answerAtOnce:
-		_ = c.send(reply(&tr), "") // an answer that fails is in the Trace
-	case answerLate:
+	switch {
+	case !tr.PeerClose.Set() && tr.Rule == wire.NoRule:
+		return false // the connection ended inside the Close
+	case c.manners.delay > 0:
 		// The listening meanwhile is for a client that gives up; Shut ends it.
 		stop := after(c.manners.delay, func() {
-			_ = c.send(reply(&tr), "")
+			_ = c.speak(reply(&tr), "") // an answer that fails is in the Trace
 			_ = c.tap.Shut()
 		})
 		c.listen(0, never)
 		stop()
-	case answerNever:
-		c.listen(0, never)
-	case answerFIN:
+		return false
+	case !c.manners.silent && c.speak(reply(&tr), "") != nil:
+		return false
 	}
+	return c.part()
 }
 
 // reply is the code that answers a Close: its own code, or what is wrong with
@@ -197,11 +219,6 @@ func failure(r wire.Rule) int {
 		return codeInvalidData
 	}
 	return codeProtocolError
-}
-
-// send writes a Close.
-func (c *session) send(code int, reason string) error {
-	return c.tap.WriteClose(code, reason, c.sv.tb.Now()+c.sv.replyLimit())
 }
 
 // never, closed and judged tell listen what is enough.

@@ -74,6 +74,25 @@ func habits() map[string]habit {
 		"cut-short": {"/fin-no-reply", func(c *client) error {
 			return errors.Join(c.say(closeFrame(1000, "")), c.ends(io.EOF))
 		}, target.Counts{CloseReceived: 1, Ended: target.Endings{ServerFIN: 1}}},
+		"answered-by-rst": {"/rst-no-reply", func(c *client) error {
+			return errors.Join(c.say(closeFrame(1000, "")), c.ends(syscall.ECONNRESET))
+		}, target.Counts{CloseReceived: 1, Ended: target.Endings{ServerRST: 1}}},
+		"rst-behind-the-answer": {"/echo?fault=reply-rst:100", func(c *client) error {
+			return errors.Join(c.say(closeFrame(1000, "")), c.expect(wire.OpClose), c.ends(syscall.ECONNRESET))
+		}, target.Counts{CloseSent: 1, CloseReceived: 1, Ended: target.Endings{ServerRST: 1}}},
+		"unheard": {"/close-before-reading-reply", func(c *client) error {
+			return errors.Join(c.say(append(frame(wire.OpText, "close 1001"), make([]byte, 4000)...)), c.expect(wire.OpClose),
+				c.ends(syscall.ECONNRESET))
+		}, target.Counts{CloseSent: 1, Ended: target.Endings{ServerFIN: 1}}},
+		"byte-by-byte": {"/byte-by-byte?every=2ms", func(c *client) error {
+			return errors.Join(c.say(closeFrame(1000, "")), c.expect(wire.OpClose), c.ends(io.EOF))
+		}, both},
+		"leaked": {"/leak-on-abort?keep=20ms", func(c *client) error {
+			return errors.Join(c.chat(1), c.abort())
+		}, target.Counts{Ended: target.Endings{ClientRST: 1}}},
+		"server-closes": {"/echo?close_after=20ms&code=1001", func(c *client) error {
+			return errors.Join(c.expect(wire.OpClose), c.say(closeFrame(1001, "")), c.ends(io.EOF))
+		}, both},
 		"early-fin": {"/early-fin?after=20ms", func(c *client) error {
 			return c.ends(io.EOF)
 		}, target.Counts{Ended: target.Endings{ServerFIN: 1}}},

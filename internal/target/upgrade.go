@@ -133,7 +133,7 @@ func (l libraryConn) Close() error { return l.tap.Close() }
 // newSession begins the session of a connection whose 101 is written. rest is
 // what the client sent behind its request.
 func (sv *service) newSession(conn net.Conn, rest []byte, m manners, mode string) *session {
-	c := &session{sv: sv, manners: m, counts: sv.book.opened(mode)}
+	c := &session{sv: sv, conn: conn, manners: m, counts: sv.book.opened(mode)}
 	opt := wire.TapOptions{Server: true, Withhold: true, Read: rest}
 	if secure, ok := conn.(*tls.Conn); ok {
 		c.link = secure.NetConn().(*link)

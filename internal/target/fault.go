@@ -1,0 +1,97 @@
+package target
+
+import "time"
+
+// A fault is a way to behave. Its name is a path and a name for the query
+// "fault" of the well-behaved path.
+type fault struct {
+	name    string
+	does    string // for the help page, with what a query may set
+	manners func(*query) manners
+}
+
+// wellBehaved is the name of the path without a fault of its own.
+const wellBehaved = "echo"
+
+// faults lists all there are, the well-behaved path first. It is the one place
+// that knows them: paths, help page and probabilities are made of it.
+func faults() []fault {
+	all := []fault{{wellBehaved, "behaves well; ?fault=NAME:PERCENT,... picks one of those below per connection", fixed(manners{})}}
+	all = append(all, replyFaults()...)
+	all = append(all, frameFaults()...)
+	return append(all, lifeFaults()...)
+}
+
+// fixed is for what no query changes.
+func fixed(m manners) func(*query) manners {
+	return func(*query) manners { return m }
+}
+
+// says is for a Close that is said in one way whatever the query.
+func says(s speech) func(*query) manners { return fixed(manners{speech: s}) }
+
+// replyFaults are those in what follows a Close.
+func replyFaults() []fault {
+	return []fault{
+		{"slow-reply", "answers a Close late: ?delay=2s, and up to ?jitter=0s more", func(q *query) manners {
+			delay, jitter := q.duration("delay", 2*time.Second), q.duration("jitter", 0)
+			if jitter > 0 {
+				delay += time.Duration(q.draw() * float64(jitter))
+			}
+			return manners{delay: delay}
+		}},
+		{"no-reply", "never answers a Close and keeps TCP open", fixed(manners{silent: true, parting: partNone})},
+		{"fin-no-reply", "answers a Close with a FIN alone", fixed(manners{silent: true})},
+		{"rst-no-reply", "answers a Close with an RST alone", fixed(manners{silent: true, parting: partRST})},
+		{"reply-no-fin", "answers a Close and keeps TCP open", fixed(manners{parting: partNone})},
+		{"reply-rst", "answers a Close, then sends an RST in place of the FIN", fixed(manners{parting: partRST})},
+		{"close-before-reading-reply", "ends TCP right behind its own Close, deaf to the answer", fixed(manners{hasty: true, deaf: true})},
+	}
+}
+
+// frameFaults are those in the bytes of a Close, be it an answer or the
+// server's own.
+func frameFaults() []fault {
+	return []fault{
+		{"half-frame", "sends half a Close, then a FIN", fixed(manners{speech: sayHalf, hasty: true})},
+		{"byte-by-byte", "sends its Close a byte at a time, which is legal: ?every=10ms", func(q *query) manners {
+			return manners{pace: q.duration("every", 10*time.Millisecond)}
+		}},
+		{"data-before-close", "sends messages before its Close, which is legal: ?n=3", func(q *query) manners {
+			return manners{speech: sayBehind(q.number("n", 3, maxData))}
+		}},
+		{"data-after-close", "sends a message behind its Close", says(sayDataAfter)},
+		{"second-close", "sends its Close twice", says(sayTwice)},
+		{"bad-code", "sends a Close with any code, good or bad: ?code=1006", func(q *query) manners {
+			return manners{speech: sayCode(q.number("code", 1006, maxCode)), anyCode: true}
+		}},
+		{"short-payload", "sends a Close with a payload of one byte", says(sayShort)},
+		{"bad-utf8", "sends a Close with a reason that is not UTF-8", says(sayBadUTF8)},
+		{"oversize", "sends a Close with a payload of 126 bytes", says(sayOversize)},
+		{"fragmented", "sends a Close without the FIN bit", says(sayFragment)},
+		{"masked", "sends a masked Close", says(sayMasked)},
+		{"rsv", "sends a Close with a reserved bit", says(sayReservedBit)},
+		{"opcode", "sends a frame of a reserved opcode in place of a Close", says(sayReservedOpcode)},
+	}
+}
+
+// lifeFaults are those that need no Close.
+func lifeFaults() []fault {
+	early := func(how cut) func(*query) manners {
+		return func(q *query) manners {
+			return manners{unasked: order{cut: how}, after: q.duration("after", time.Second)}
+		}
+	}
+	return []fault{
+		{"early-fin", "sends a FIN without a Close: ?after=1s from the 101", early(cutFIN)},
+		{"early-rst", "sends an RST: ?after=1s from the 101", early(cutRST)},
+		{"ignore-half-close", "ignores a FIN without a Close: keeps its end open for ?keep=1m", func(q *query) manners {
+			return manners{keep: q.duration("keep", time.Minute)}
+		}},
+		{"leak-on-abort", "keeps the descriptor of a connection that the client cut: for ?keep=1m, at most 1000 at a time",
+			func(q *query) manners {
+				return manners{keep: q.duration("keep", time.Minute), keepRST: true}
+			}},
+		{"foreign-message", "echoes the messages of wsload with another connection's mark", fixed(manners{foreign: true})},
+	}
+}
