@@ -41,8 +41,9 @@ func (c *connection) proceed(s *situation, e *evidence, buf []byte) (settled boo
 		if tr.Rule != wire.NoRule {
 			code = 1002 // RFC 6455 section 7.1.7
 		}
-		c.tap.WriteClose(code, "", do.limit)
-		return false
+		// A failure shows in the trace, except that of a cut run.
+		e.interrupted = errors.Is(c.tap.WriteClose(code, "", do.limit), wire.ErrInterrupted)
+		return e.interrupted
 	}
 	err := c.tap.Next(buf, do.limit)
 	switch {
