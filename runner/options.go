@@ -24,6 +24,9 @@ type Options struct {
 	// Dial opens TCP connections in place of the net package. local is not
 	// valid when the kernel may choose the source address.
 	Dial func(ctx context.Context, addr string, local netip.Addr) (net.Conn, error)
+	// Secrets are texts that must not appear in what the run reports, beside
+	// those of the plan: a server may send back what it was sent.
+	Secrets []string
 	// Tick receives each interval's summary, one call at a time. It must not
 	// keep the summary.
 	Tick func(Tick)
@@ -100,6 +103,18 @@ type Result struct {
 	Stamps   string           // "kernel" or "user": the best clock arrivals could have
 	RunID    uint32
 	Warnings []string
+}
+
+// GivenUp is the number of connections that this end gave up on, so that the
+// server may rightly have seen more of them, or less: those that the end of the
+// run or a limit cut, and those that failed to open.
+func (r *Result) GivenUp() (n uint64) {
+	for _, c := range []stats.Class{
+		stats.Interrupted, stats.OpenFailed, stats.CloseTimeout, stats.NoClose, stats.CleanNoFIN,
+	} {
+		n += r.Total.Ended(c)
+	}
+	return n
 }
 
 // A Tally is a mode's connections as this end saw them, in the terms a

@@ -44,7 +44,10 @@ func (c *connection) account(o *stats.Outcome, e *evidence) {
 		o.CodeReceived = tr.PeerCode
 	}
 	o.ClosedFirst = stats.Client
-	if tr.Ending != wire.None && (!tr.Cut.Set() || tr.End.At < tr.Cut.At) {
+	switch {
+	case tr.Ending == wire.Failed:
+		o.ClosedFirst = stats.Neither
+	case tr.Ending != wire.None && (!tr.Cut.Set() || tr.End.At < tr.Cut.At):
 		o.ClosedFirst = stats.Server
 	}
 	o.Messages = stats.Messages{
@@ -52,7 +55,7 @@ func (c *connection) account(o *stats.Outcome, e *evidence) {
 		Skipped: c.skipped.Load(), Lost: c.lost(e),
 	}
 	c.attribute(o, tr)
-	if c.lc.N%probeEvery == 0 {
+	if c.lc.N*goldenRatio>>60 == 0 {
 		c.probe(o)
 	}
 	measureClose(o, e)
@@ -90,8 +93,10 @@ func (c *connection) attribute(o *stats.Outcome, tr *wire.Trace) {
 	}
 }
 
-// probeEvery is the sampling of the probes: one connection in so many.
-const probeEvery = 16
+// goldenRatio is 2^64 over the golden ratio: the top bits of its multiples are
+// spread evenly, also over the slots of one shard. The probes take one
+// connection in 16.
+const goldenRatio = 0x9E3779B97F4A7C15
 
 // probe asks the library, after the close, for one write and one read. Both
 // must be refused; one that succeeds is a fault of the client library.
@@ -124,7 +129,7 @@ func (c *connection) timeline(e *evidence) []stats.Moment {
 	add("upgrade sent", c.hs.Asked)
 	add("response arrived", c.hs.Answered)
 	if e.open != nil {
-		return append(all, stats.Moment{At: c.shard.e.tb.Now(), Event: "failed: " + e.open.Error(), Clock: "user"})
+		return append(all, stats.Moment{At: c.shard.e.tb.Now(), Event: "failed: " + c.shard.e.hide(e.open).Error(), Clock: "user"})
 	}
 	if e.begun {
 		add("close planned", wire.UserInstant(e.planned))
@@ -135,7 +140,7 @@ func (c *connection) timeline(e *evidence) []stats.Moment {
 	add(fmt.Sprintf("close %d sent", tr.OwnCode), tr.OwnClose)
 	add(fmt.Sprintf("close %d arrived", tr.PeerCode), tr.PeerClose)
 	if tr.PeerClose.Set() {
-		add(fmt.Sprintf("close read, reason %q", tr.PeerReason), wire.UserInstant(tr.PeerCloseSeen))
+		add(fmt.Sprintf("close read, reason %q", c.shard.e.hidden.Replace(tr.PeerReason)), wire.UserInstant(tr.PeerCloseSeen))
 	}
 	add("tls close_notify", tr.Notify)
 	add("peer "+endDetail(tr), tr.End)
@@ -207,7 +212,7 @@ func (t *tracer) settled(c *connection, o *stats.Outcome, e *evidence) {
 		l.Planned.Close = &e.planned
 	}
 	if e.open != nil {
-		l.Failure = withoutURL(e.open).Error()
+		l.Failure = c.shard.e.hidden.Replace(withoutURL(e.open).Error())
 	}
 	for _, said := range []struct {
 		by  string
@@ -219,7 +224,7 @@ func (t *tracer) settled(c *connection, o *stats.Outcome, e *evidence) {
 		if l.Library != "" {
 			l.Library += "; "
 		}
-		l.Library += said.by + said.err.Error()
+		l.Library += said.by + c.shard.e.hidden.Replace(said.err.Error())
 	}
 	if log := c.hs.Log; log != nil {
 		l.Local, l.Remote, l.Dropped = log.Local.String(), log.Remote.String(), log.Dropped
@@ -253,7 +258,7 @@ func (c *connection) traced(e *evidence) []trace.Event {
 	own("answered", "in", c.hs.Answered, 0)
 	if c.hs.Log != nil {
 		for i := range c.hs.Log.Events {
-			all = append(all, tracedEvent(&c.hs.Log.Events[i]))
+			all = append(all, c.tracedEvent(&c.hs.Log.Events[i]))
 		}
 	}
 	own("shut", "out", e.trace.Shut, e.trace.Shut.At)
@@ -261,10 +266,10 @@ func (c *connection) traced(e *evidence) []trace.Event {
 }
 
 // tracedEvent is a wire's event as a trace shows it.
-func tracedEvent(ev *wire.Event) trace.Event {
+func (c *connection) tracedEvent(ev *wire.Event) trace.Event {
 	t := trace.Event{
 		At: ev.At.At, Clock: ev.At.Source.String(), Seen: ev.Seen, Dir: "in", Kind: ev.Kind.String(),
-		Reason: string(ev.Reason), Rule: ev.Rule.String(), Truncated: ev.Open,
+		Reason: c.shard.e.hidden.Replace(string(ev.Reason)), Rule: ev.Rule.String(), Truncated: ev.Open,
 	}
 	if ev.Dir == wire.Out {
 		t.Dir = "out"
@@ -346,7 +351,11 @@ func measureClose(o *stats.Outcome, e *evidence) {
 		r.between(stats.ReadLag, tr.PeerClose, wire.UserInstant(tr.PeerCloseSeen))
 	}
 	if !e.timedOut && !e.graceOver && !e.interrupted {
-		r.between(stats.Teardown, first(step, tr.OwnClose, tr.PeerClose), lastEnd(tr))
+		from := first(step, tr.OwnClose, tr.PeerClose)
+		if e.waits() {
+			from = first(tr.OwnClose, tr.PeerClose) // nothing was done at the planned close
+		}
+		r.between(stats.Teardown, from, lastEnd(tr))
 	}
 }
 

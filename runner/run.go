@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +67,10 @@ func Run(ctx context.Context, plan scenario.Plan, opt Options) (*Result, error) 
 	res.Tally = make(map[string]Tally)
 	for mode, t := range e.tally {
 		res.Tally[mode] = *t
+	}
+	if n := m.total.Ended(stats.ToolError); n > 0 {
+		e.warn(fmt.Sprintf("%d connections failed on a limit of this process or host (tool_error), so the load was not the planned one; "+
+			"emfile: raise ulimit -n or lower load.connections; eaddrnotavail: name more source addresses in target.local_addrs", n))
 	}
 	res.Warnings = e.warnings
 	if runErr == nil {
@@ -243,6 +248,8 @@ type engine struct {
 	closing  atomic.Int64
 	hopeless context.CancelCauseFunc
 
+	hidden *strings.Replacer // secrets, in texts from the peer
+
 	mu       sync.Mutex
 	tally    map[string]*Tally
 	warnings []string
@@ -262,6 +269,11 @@ func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
 		Timebase: e.tb, Dial: opt.Dial, ConnectTo: plan.Target.ConnectTo,
 		Connect: plan.Limits.Dial, Upgrade: plan.Limits.Upgrade,
 	}
+	var pairs []string
+	for _, secret := range append(plan.Secrets(), opt.Secrets...) {
+		pairs = append(pairs, secret, "***")
+	}
+	e.hidden = strings.NewReplacer(pairs...)
 	var err error
 	if e.dialer.TLS, err = tlsConfig(plan.Target.TLS); err != nil {
 		return nil, err
@@ -306,7 +318,8 @@ func (e *engine) local(n uint64) netip.Addr {
 	if len(e.sources) == 0 {
 		return netip.Addr{}
 	}
-	return e.sources[n%uint64(len(e.sources))]
+	// Divided by the shards, since theirs are every so-manieth of the slots.
+	return e.sources[n/uint64(max(1, e.opt.Shard.Count))%uint64(len(e.sources))]
 }
 
 // hopelessAfter is how many openings may fail, with none that succeeded,
@@ -327,11 +340,16 @@ func (e *engine) settled(c *connection, o *stats.Outcome, ev *evidence) {
 	}
 	failed := e.failed.Add(1)
 	e.mu.Lock()
-	e.failure = ev.open
+	e.failure = e.hide(ev.open)
 	e.mu.Unlock()
 	if failed >= hopelessAfter && e.opened.Load() == 0 {
-		e.hopeless(&NothingOpenedError{Tries: int(failed), Last: ev.open})
+		e.hopeless(&NothingOpenedError{Tries: int(failed), Last: e.hide(ev.open)})
 	}
+}
+
+// hide is the error with the secrets taken out of its text.
+func (e *engine) hide(err *wire.OpenError) *wire.OpenError {
+	return &wire.OpenError{Reason: err.Reason, Tool: err.Tool, Err: errors.New(e.hidden.Replace(err.Err.Error()))}
 }
 
 // count adds an opened connection to its mode's tally.

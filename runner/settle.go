@@ -130,14 +130,14 @@ func (s *situation) next(tr *wire.Trace) move {
 	step, trigger := s.c.step, s.c.trigger
 	s.c.mu.Unlock()
 	switch {
+	case s.lateClose(tr, trigger):
+		return move{act: actSettle}
 	case tr.PeerClose.Set() && !tr.OwnClose.Set() && !tr.OwnCloseLost && tr.Ending != wire.RST && tr.Ending != wire.Failed:
 		return move{act: actAnswer, limit: tr.PeerCloseSeen + s.close}
 	case tr.Ending != wire.None:
 		return move{act: actSettle}
 	case begun && s.c.plan.Mode == scenario.Abort && !interrupted:
 		return move{act: actCut}
-	case s.lateClose(tr, trigger):
-		return move{act: actSettle}
 	case tr.PeerClose.Set():
 		if s.c.plan.Eager && begun && !tr.OwnCloseLost {
 			return move{act: actSettle}

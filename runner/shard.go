@@ -83,6 +83,8 @@ func (s *shard) live(c *connection) *connection {
 	}
 	now := e.tb.Now()
 	at := e.refill.next(now)
+	e.gate.Lock() // what begins before over is set is seen by the drain
+	defer e.gate.Unlock()
 	if e.over.Load() || at >= e.plan.Load.Duration {
 		return nil
 	}

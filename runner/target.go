@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -156,7 +157,30 @@ const defaultPorts = 28232
 // error lists every impossibility with its remedy; the warnings are what may
 // distort the measurement.
 func Preflight(plan *scenario.Plan, shard scenario.Shard) (warnings []string, err error) {
-	return preflight(plan, shard, proc.ReadHost(), proc.Self().SoftLimit)
+	warnings, err = preflight(plan, shard, proc.ReadHost(), proc.Self().SoftLimit)
+	return warnings, scenario.JoinProblems(err, usable(plan))
+}
+
+// usable checks what the plan names of this host: files and addresses.
+func usable(plan *scenario.Plan) error {
+	var problems scenario.Problems
+	if _, err := tlsConfig(plan.Target.TLS); err != nil {
+		problems = append(problems, scenario.Problem{Key: "target.tls", Msg: err.Error(), Hint: "name files in PEM form that can be read"})
+	}
+	for i, text := range plan.Target.LocalAddrs {
+		pc, err := net.ListenPacket("udp", net.JoinHostPort(text, "0"))
+		if err != nil {
+			problems = append(problems, scenario.Problem{
+				Key: fmt.Sprintf("target.local_addrs[%d]", i), Value: text, Msg: "not an address of this host", Hint: "ip addr lists them",
+			})
+			continue
+		}
+		pc.Close()
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return problems
 }
 
 func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit proc.Fact) (warnings []string, err error) {

@@ -38,6 +38,44 @@ func (p *Plan) Redacted() Plan {
 	return r
 }
 
+// minSecret is the shortest text worth hiding, in bytes: a shorter one would
+// blot out parts of ordinary words.
+const minSecret = 4
+
+// Secrets gives the texts of a plan, its variables replaced, that must not
+// appear in what a run reports, wherever they come back from: the values of
+// headers and the credentials in them, the URL's user and password, and the
+// values in its query that Redacted masks.
+func (p *Plan) Secrets() []string {
+	var all []string
+	add := func(texts ...string) {
+		for _, text := range texts {
+			if len(text) >= minSecret && !strings.Contains(text, "{{") {
+				all = append(all, text)
+			}
+		}
+	}
+	for _, header := range p.Target.Headers {
+		_, value, _ := strings.Cut(header, ":")
+		value = strings.TrimSpace(value)
+		add(value, value[strings.LastIndexByte(value, ' ')+1:])
+	}
+	_, query, _ := strings.Cut(p.Target.URL, "?")
+	for pair := range strings.SplitSeq(query, "&") {
+		if key, value, _ := strings.Cut(pair, "="); maskQuery(pair) == key+"="+mask {
+			add(value)
+			if plain, err := url.QueryUnescape(value); err == nil {
+				add(plain)
+			}
+		}
+	}
+	if u, err := url.Parse(p.Target.URL); err == nil && u.User != nil {
+		password, _ := u.User.Password()
+		add(u.User.String(), u.User.Username(), password)
+	}
+	return all
+}
+
 // maskAt masks the secrets of a text by the key it stands at, for messages
 // about values that may not be what the key takes.
 func maskAt(key, text string) string {

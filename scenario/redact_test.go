@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,5 +100,22 @@ func TestARedactedPlanHoldsNoSecretAndCanBeUsedAgain(t *testing.T) {
 	}
 	if !reflect.DeepEqual(scenario.Encode(plan), before) {
 		t.Error("the plan itself has changed")
+	}
+}
+
+func TestSecretsAreTheTextsThatRedactedMasks(t *testing.T) {
+	p := scenario.Default()
+	p.Target.URL = "ws://me:pa55word@host/x?token=a%20b%20c&room=lobby"
+	p.Target.Headers = []string{"Authorization: Bearer abcdef", "X: {{n}}-secret", "Y: no"}
+	got := p.Secrets()
+	for _, want := range []string{"Bearer abcdef", "abcdef", "a b c", "a%20b%20c", "pa55word", "me:pa55word"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%q is missing in %q", want, got)
+		}
+	}
+	for _, not := range []string{"lobby", "no", "host", "{{n}}-secret"} {
+		if slices.Contains(got, not) {
+			t.Errorf("%q is no secret to hide", not)
+		}
 	}
 }

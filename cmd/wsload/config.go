@@ -24,6 +24,7 @@ type config struct {
 	own      bool              // against the tool's own server
 	sources  map[string]string // by key: where its value comes from
 	warnings []string          // of the preflight
+	secrets  []string          // values of the variables in the plan
 }
 
 // planFlags are the flags of commands that take a plan.
@@ -105,7 +106,13 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*config, error) {
 	var decoding, settling, expanding error
 	c.plan, decoding = scenario.Decode(layered(file, env, flags))
 	settling = c.settle(f)
-	c.ready, expanding = scenario.ExpandEnv(c.plan, a.lookupEnv)
+	c.ready, expanding = scenario.ExpandEnv(c.plan, func(name string) (string, bool) {
+		value, ok := a.lookupEnv(name)
+		if len(value) > 3 { // shorter ones stand in ordinary words
+			c.secrets = append(c.secrets, value)
+		}
+		return value, ok
+	})
 	all := scenario.JoinProblems(problemsOf(found), decoding, settling, expanding, c.ready.Validate(), c.check(f))
 	if !touches(all, "load", "target", "closes", "--shard") { // which a preflight reckons with
 		all = scenario.JoinProblems(all, c.preflight())

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +66,7 @@ func (a *app) explain(err error) int {
 		f = &failure{code: exitFailed, err: err}
 	}
 	for line := range strings.Lines(f.Error()) {
-		fmt.Fprintf(a.stderr, "wsload: %s\n", strings.TrimSuffix(line, "\n"))
+		fmt.Fprintf(a.stderr, "wsload: %s\n", harmless(strings.TrimSuffix(line, "\n")))
 	}
 	for _, hint := range f.hints {
 		if hint != "" {
@@ -73,6 +74,17 @@ func (a *app) explain(err error) int {
 		}
 	}
 	return f.code
+}
+
+// harmless takes what steers a terminal out of a text: parts of it may be a
+// server's.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }
 
 // A stopped is the cause of a run that a signal ended.

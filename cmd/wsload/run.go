@@ -139,7 +139,7 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	plan.Target.URL = j.target
 	j.progress.begin(j)
 	res, err := runner.Run(ctx, plan, runner.Options{
-		Shard: j.shard, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
+		Shard: j.shard, Secrets: j.secrets, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
 	})
 	j.progress.end()
 	if res == nil {

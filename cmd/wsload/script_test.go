@@ -235,8 +235,9 @@ func trouble() {
 	must(err)
 	must(json.NewEncoder(os.Stdout).Encode(ready{Listen: ln.Addr().String(), URL: "ws://" + ln.Addr().String() + "/"}))
 	if status, err := strconv.Atoi(os.Args[1]); err == nil {
-		must(http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		must(http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(status)
+			fmt.Fprintf(w, "cannot serve %s to %s", r.URL, r.Header.Get("Authorization"))
 		})))
 	}
 	for {

@@ -69,7 +69,7 @@ func (p *page) latency() {
 		p.line(plain, "- too few samples: p50 needs 2, p90 10, p99 100, p99.9 1000")
 	}
 	if t.queued || len(t.late) > 0 {
-		p.line(plain, "~ the tool's own lag is more than a tenth of it: see the warnings")
+		p.line(plain, "~ the tool's own lag (above) is more than a tenth of it")
 	}
 	t.warn()
 }
@@ -96,8 +96,9 @@ func (t *table) entry(e int, name string) {
 		}
 		late, queued := t.lags.late(e, ph, row), t.lags.queued(ph, row)
 		if late {
-			lag := human(t.lags.close[e].Hist.Quantile(0.99))
-			t.late = append(t.late, printable(t.sum.Entries[e].Name)+" "+lag)
+			if lag := t.lags.close[e].Hist; lag.Count() >= enough && lag.Quantile(0.99) > lateClose {
+				t.late = append(t.late, printable(t.sum.Entries[e].Name)+" "+human(lag.Quantile(0.99)))
+			}
 		}
 		t.queued = t.queued || queued
 		t.row("  "+ph.String(), ph, row, late || queued)
@@ -162,6 +163,14 @@ func (t *table) row(name string, ph stats.Phase, row *stats.Latency, doubtful bo
 // default rate, 50 connections are due in that time.
 const lateOpen = 100 * time.Millisecond
 
+// Below these a lag marks its rows and is not worth a warning: p99 of fewer
+// samples says nothing, and shorter lags matter only to rows as short.
+const (
+	enough    = 100
+	lateClose = time.Millisecond
+	lateRead  = time.Millisecond
+)
+
 // warn adds the warnings about the tool's own lag.
 func (t *table) warn() {
 	warn := func(format string, args ...any) { t.own = append(t.own, fmt.Sprintf(format, args...)) }
@@ -173,7 +182,7 @@ func (t *table) warn() {
 		warn("the tool was late: closes began after their time (close_lag p99: %s), by more than a tenth of "+
 			"close_scheduled p99; compare close_handshake, or lower the rate", strings.Join(t.late, ", "))
 	}
-	if t.queued {
+	if t.queued && t.lags.read.Hist.Count() >= enough && t.lags.read.Hist.Quantile(0.99) > lateRead {
 		warn("the tool was late: what had arrived was read up to %s later (read_lag p99); rows of the user clock marked ~ "+
 			"may show that queue and not the server; lower the rate or give wsload more processors",
 			human(t.lags.read.Hist.Quantile(0.99)))

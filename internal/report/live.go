@@ -44,6 +44,9 @@ func (l *Live) Tick(t Tick) error {
 		_, err := io.WriteString(l.w, line+"\n")
 		return liveError(err)
 	}
+	if utf8.RuneCountInString(line) >= l.width() {
+		line = t.short()
+	}
 	// A line that fills the last column makes some terminals begin a new one.
 	line = cut(line, l.width()-1)
 	now := utf8.RuneCountInString(line)
@@ -87,6 +90,11 @@ func (t Tick) String() string {
 	}
 	return fmt.Sprintf("%s  open %d  closing %d  ended %d  premature %d  invalid state %d  close p50 %s p99 %s%s",
 		span(t.At), t.Open, t.Closing, t.Ended, t.Premature, t.InvalidState, p50, p99, left)
+}
+
+// short is the line for a narrow terminal: the same numbers, shorter words.
+func (t Tick) short() string {
+	return strings.NewReplacer("premature", "prem", "invalid state", "inv", "closing", "clos", "close p50 ", "", " p99 ", "/", "  ", " ").Replace(t.String())
 }
 
 // cut shortens a line to a number of columns.

@@ -182,7 +182,7 @@ func TestALongTimelineShowsItsEnd(t *testing.T) {
 		return all
 	})
 	out := text(t, document(t, header(), s, result.End{Complete: true, Cause: "done"}))
-	if !strings.Contains(out, "at 28s event 28.") || !strings.Contains(out, "+1.00s event 39.") || strings.Contains(out, "event 27.") {
+	if !strings.Contains(out, "at 24s event 24.") || !strings.Contains(out, "+1.00s event 39.") || strings.Contains(out, "event 23.") {
 		t.Errorf("the timeline:\n%s", out)
 	}
 }

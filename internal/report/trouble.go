@@ -39,7 +39,7 @@ func (p *page) ledger() {
 
 // maxMoments bounds what is shown of one timeline: its end, which says how the
 // connection ended.
-const maxMoments = 12
+const maxMoments = 16
 
 // exemplars shows the connections that went wrong, two of each entry, or where
 // none did the slowest of each entry.

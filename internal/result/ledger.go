@@ -15,7 +15,8 @@ type LedgerMode struct {
 
 // LedgerField is one count from both sides. The names are from the client's
 // view: opened, close_sent, close_received, and client_fin, client_rst,
-// server_fin, server_rst and none for what ended the TCP connection.
+// server_fin, server_rst and error for what ended TCP first; fin in place of
+// both FINs where either end may rightly call itself the first.
 type LedgerField struct {
 	Field  string `json:"field"`
 	Client uint64 `json:"client"`

@@ -201,7 +201,7 @@ func judge(req *http.Request, resp *http.Response) error {
 	if got, want := first(resp.Header["Sec-Websocket-Accept"]), Accept(first(req.Header["Sec-Websocket-Key"])); got != want {
 		return refuse("bad-accept", "the Sec-WebSocket-Accept header is %q, not %q", got, want)
 	}
-	if ext := first(resp.Header["Sec-Websocket-Extensions"]); ext != "" {
+	if ext := strings.Join(resp.Header["Sec-Websocket-Extensions"], ""); ext != "" {
 		return refuse("bad-extension", "the server chose extension %q; none was offered", ext)
 	}
 	if got := first(resp.Header["Sec-Websocket-Protocol"]); got != "" && !hasToken(req.Header, "Sec-Websocket-Protocol", got) {

@@ -83,7 +83,7 @@ func (t *Tap) Cut(reset bool) error {
 	t.mu.Lock()
 	now := t.tb.Now()
 	t.td.Step(Event{Kind: Cut, Dir: Out, At: UserInstant(now), Seen: now})
-	t.td.Trace.Reset = reset
+	t.td.Trace.Reset = reset && err == nil
 	t.mu.Unlock()
 	return errors.Join(err, t.sock.Close())
 }
@@ -106,6 +106,20 @@ func (t *Tap) drain() {
 		}
 		t.mu.Unlock()
 		if err != nil {
+			return
+		}
+	}
+}
+
+// discard takes what has arrived out of the socket unseen: closing with unread
+// bytes would send an RST.
+func (t *Tap) discard() {
+	if t.sock.stamp == nil {
+		return // a look without waiting is not to be had
+	}
+	var buf [2048]byte
+	for range maxDrain {
+		if _, err := t.sock.tryRead(buf[:]); err != nil {
 			return
 		}
 	}
@@ -156,10 +170,14 @@ func (t *Tap) Shut() error {
 	if !tr.Shut.Set() {
 		tr.Shut = UserInstant(t.tb.Now())
 	}
+	ended := tr.Ending != None
 	polite := tr.State == Closed && tr.Ending != RST && !t.halfFrame
 	t.letGo = true
 	t.wake()
 	t.mu.Unlock()
+	if !ended {
+		t.discard()
+	}
 	if c, ok := t.conn.(*tls.Conn); ok && polite {
 		return c.Close()
 	}

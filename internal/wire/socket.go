@@ -96,6 +96,9 @@ func (s *socket) note(n int, wall int64, err error) {
 	if n > 0 {
 		if wall != 0 {
 			s.last = Instant{At: s.tb.fromWall(wall), Source: Kernel}
+			if now := s.tb.Now(); s.last.At > now {
+				s.last = UserInstant(now) // the wall clock was stepped: no stamp is from the future
+			}
 		} else {
 			s.last = UserInstant(s.tb.Now())
 		}

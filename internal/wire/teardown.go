@@ -196,6 +196,9 @@ func (t *Teardown) message(ev Event) {
 	}
 }
 
+// maxGap is more than a connection can send: a number beyond it is made up.
+const maxGap = 1 << 40
+
 // judge compares an arriving message's mark with what this connection sent.
 // Messages without a mark, or of another run, are nobody's business.
 func (t *Teardown) judge(head []byte) {
@@ -207,7 +210,7 @@ func (t *Teardown) judge(head []byte) {
 		t.breach(RuleForeignMessage)
 		return
 	}
-	if m.Seq >= t.Trace.NextSeq {
+	if m.Seq >= t.Trace.NextSeq && m.Seq-t.Trace.NextSeq < maxGap {
 		t.Trace.Lost += m.Seq - t.Trace.NextSeq
 		t.Trace.NextSeq = m.Seq + 1
 	}
