@@ -369,25 +369,3 @@ func TestShardsTogetherAreTheWhole(t *testing.T) {
 		t.Errorf("three shards: %+v, the whole: %+v", parts.Connections, whole.Total.Connections)
 	}
 }
-
-func TestACutEndsAConnectionWhoseAnswerIsStuck(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		plan := once(2, active())
-		plan.Hold, _ = scenario.ParseDist("1m")
-		plan.Load.Duration = 3 * time.Second
-		plan.Traffic = scenario.Traffic{Every: 50 * time.Millisecond, Size: 1 << 20, Expect: scenario.ExpectAny}
-		plan.Limits.Drain = time.Second
-		begun := time.Now()
-		_, err := playIn(t.Context(), t, plan, Options{}, func(p *peer) {
-			time.Sleep(2 * time.Second)
-			p.sendClose(1001) // and never reads: the answer cannot leave
-			time.Sleep(time.Minute)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(begun); took > 65*time.Second {
-			t.Errorf("the run took %v", took)
-		}
-	})
-}
