@@ -128,6 +128,10 @@ func (c *checker) url(raw string) {
 		c.refuse(key, raw, "is not a URL", "write ws://host:port/path, with %XX for characters a URL cannot have")
 		return
 	}
+	if strings.ContainsFunc(Expand(raw, 0), unicode.IsSpace) {
+		c.refuse(key, raw, "has a space, which would end the request line", "write %20 for a space")
+		return
+	}
 	switch u.Scheme {
 	case "ws", "wss":
 	case "http":

@@ -42,6 +42,7 @@ func TestAURLThatIsNoWebSocketURLIsRefusedWithItsRemedy(t *testing.T) {
 	checkRefusals(t, []refusal{
 		{url("localhost:9000/echo"), `target.url: has no scheme, got "localhost:9000/echo" (write ws:// or wss:// in front of it)`},
 		{url("127.0.0.1:9000"), `target.url: has no scheme, got "127.0.0.1:9000" (write ws:// or wss:// in front of it)`},
+		{url("ws://h/x?a=b c"), `target.url: has a space, which would end the request line, got "ws://h/x?a=b c" (write %20 for a space)`},
 		{url("http://h/"), `target.url: the scheme must be ws or wss, got "http://h/" (write ws:// in place of http://)`},
 		{url("https://h/"), `target.url: the scheme must be ws or wss, got "https://h/" (write wss:// in place of https://)`},
 		{url("ftp://h/"), `target.url: the scheme must be ws or wss, got "ftp://h/" (write ws://, or wss:// for TLS)`},
