@@ -123,6 +123,8 @@ func otherHistories() []history {
 		{"an order answered by RST alone is premature_rst", p, ordered((*peer).reset), stats.PrematureRST, ""},
 		{"an order answered with another error code is failed_by_peer", p,
 			ordered(func(p *peer) { p.sendClose(1011); p.until(wire.OpClose) }), stats.FailedByPeer, "code:1011"},
+		{"a Close that follows an order after limits.close is no_close", p,
+			ordered(func(p *peer) { time.Sleep(36 * time.Second); p.sendClose(1001); p.rest() }), stats.NoClose, ""},
 		{"a kick before the order is peer_first", p, early(kick), stats.PeerFirst, "code:1001 fin"},
 		{"a Close that comes by itself where that is awaited is clean", w, early(kick), stats.Clean, ""},
 		{"any code is right where the server closes by itself", w,

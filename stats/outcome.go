@@ -11,7 +11,7 @@ const NoCode = 0
 type Sample struct {
 	D      time.Duration
 	OK     bool
-	Kernel bool // the end of the interval is a kernel receive stamp, not the clock of this process
+	Kernel bool // the arrival that begins (reply, read_lag) or ends the interval is a kernel receive stamp, not the clock of this process
 }
 
 // Messages counts data messages of one connection or many.
