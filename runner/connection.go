@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wsload/wsload/internal/verdict"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
 )
@@ -65,9 +66,9 @@ type connection struct {
 // and counted.
 func (c *connection) live(ctx context.Context) {
 	defer c.settled.Store(true)
-	e := evidence{plan: c.plan}
+	e := verdict.Evidence{Plan: c.plan}
 	if err := c.open(ctx); err != nil {
-		e.open = err
+		e.Open = err
 		c.count(&e)
 		return
 	}
@@ -76,9 +77,6 @@ func (c *connection) live(ctx context.Context) {
 	c.finish(&e)
 	c.count(&e)
 }
-
-// reasonInterrupted is the reason of an opening that the run's end cut short.
-const reasonInterrupted = "interrupted"
 
 // open dials, upgrades and has the opening dialogue. Only the dialogue watches
 // the context; interrupt ends the rest.
@@ -115,7 +113,7 @@ func (c *connection) open(ctx context.Context) *wire.OpenError {
 		c.lib.CloseNow()
 		c.tap.Shut()
 		if ctx.Err() != nil {
-			return &wire.OpenError{Reason: reasonInterrupted, Err: err}
+			return &wire.OpenError{Reason: verdict.ReasonInterrupted, Err: err}
 		}
 		return &wire.OpenError{Reason: "on-open", Err: err}
 	}

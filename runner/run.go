@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wsload/wsload/internal/verdict"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/stats"
@@ -327,12 +328,12 @@ func (e *engine) local(n uint64) netip.Addr {
 const hopelessAfter = 100
 
 // settled takes note of an outcome that has been recorded.
-func (e *engine) settled(c *connection, o *stats.Outcome, ev *evidence) {
+func (e *engine) settled(c *connection, o *stats.Outcome, ev *verdict.Evidence) {
 	if o.Opened {
-		if ev.begun {
+		if ev.Begun {
 			e.closing.Add(-1)
 		}
-		e.count(string(c.plan.Mode), &ev.trace)
+		e.count(string(c.plan.Mode), &ev.Trace)
 		return
 	}
 	if o.Class == stats.Interrupted {
@@ -340,10 +341,10 @@ func (e *engine) settled(c *connection, o *stats.Outcome, ev *evidence) {
 	}
 	failed := e.failed.Add(1)
 	e.mu.Lock()
-	e.failure = e.hide(ev.open)
+	e.failure = e.hide(ev.Open)
 	e.mu.Unlock()
 	if failed >= hopelessAfter && e.opened.Load() == 0 {
-		e.hopeless(&NothingOpenedError{Tries: int(failed), Last: e.hide(ev.open)})
+		e.hopeless(&NothingOpenedError{Tries: int(failed), Last: e.hide(ev.Open)})
 	}
 }
 

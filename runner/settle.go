@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wsload/wsload/internal/verdict"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
 )
@@ -16,7 +17,7 @@ import (
 var buffers = sync.Pool{New: func() any { return new([4096]byte) }}
 
 // finish takes the connection from where the library left it until it settles.
-func (c *connection) finish(e *evidence) {
+func (c *connection) finish(e *verdict.Evidence) {
 	buf := buffers.Get().(*[4096]byte)
 	defer buffers.Put(buf)
 	s := c.take()
@@ -26,7 +27,7 @@ func (c *connection) finish(e *evidence) {
 }
 
 // proceed makes the next move and reports whether the connection has settled.
-func (c *connection) proceed(s *situation, e *evidence, buf []byte) (settled bool) {
+func (c *connection) proceed(s *situation, e *verdict.Evidence, buf []byte) (settled bool) {
 	tr := c.tap.Trace()
 	do := s.next(&tr)
 	switch do.act {
@@ -42,8 +43,8 @@ func (c *connection) proceed(s *situation, e *evidence, buf []byte) (settled boo
 			code = 1002 // RFC 6455 section 7.1.7
 		}
 		// A failure shows in the trace, except that of a cut run.
-		e.interrupted = errors.Is(c.tap.WriteClose(code, "", do.limit), wire.ErrInterrupted)
-		return e.interrupted
+		e.Interrupted = errors.Is(c.tap.WriteClose(code, "", do.limit), wire.ErrInterrupted)
+		return e.Interrupted
 	}
 	err := c.tap.Next(buf, do.limit)
 	switch {
@@ -52,15 +53,15 @@ func (c *connection) proceed(s *situation, e *evidence, buf []byte) (settled boo
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		do.late(e)
 	case errors.Is(err, wire.ErrInterrupted):
-		e.interrupted = true
+		e.Interrupted = true
 	}
 	return true
 }
 
 // settle ends what is left of the connection and completes the evidence.
-func (c *connection) settle(e *evidence, s *situation) {
-	if e.timedOut {
-		e.unsent = c.tap.Unsent()
+func (c *connection) settle(e *verdict.Evidence, s *situation) {
+	if e.TimedOut {
+		e.Unsent = c.tap.Unsent()
 	}
 	c.tap.LetGo()
 	if c.closer != nil {
@@ -72,14 +73,15 @@ func (c *connection) settle(e *evidence, s *situation) {
 		c.tap.Confirm(c.shard.e.tb.Now() + c.shard.e.plan.Limits.Fin)
 	}
 	c.tap.Shut()
-	e.trace = c.tap.Trace()
+	e.Trace = c.tap.Trace()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e.planned, e.begun = c.planned, c.stage == closing
-	e.trigger, e.sent = c.trigger, c.sent
-	if s.lateClose(&e.trace, c.trigger) {
+	e.Planned, e.Begun = c.planned, c.stage == closing
+	e.Began, e.Trigger, e.Sent, e.Owed = c.step, c.trigger, c.sent, c.owed
+	e.Echo, e.Secure = c.shard.e.echo, c.hs.Secured.Set()
+	if s.lateClose(&e.Trace, c.trigger) {
 		// It came after limits.close had run out: too late to count.
-		e.trace.PeerClose, e.timedOut = wire.Instant{}, true
+		e.Trace.PeerClose, e.TimedOut = wire.Instant{}, true
 	}
 }
 
@@ -109,11 +111,11 @@ const (
 type move struct {
 	act   act
 	limit time.Duration
-	late  func(*evidence)
+	late  func(*verdict.Evidence)
 }
 
-func timedOut(e *evidence)  { e.timedOut = true }
-func graceOver(e *evidence) { e.graceOver = true }
+func timedOut(e *verdict.Evidence)  { e.TimedOut = true }
+func graceOver(e *verdict.Evidence) { e.GraceOver = true }
 
 // A situation is what the owner goes by once the library is through.
 type situation struct {

@@ -1,6 +1,11 @@
 package scenario
 
-import "time"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // A Plan is a whole scenario as plain data: what to open, how long to hold it
 // and how to end it. It needs no file: Default gives a valid Plan to change.
@@ -68,29 +73,38 @@ type Traffic struct {
 	Expect Expect        `key:"expect"` // "" is resolved to echo for the own target and to any otherwise
 }
 
+// Expect is what a connection's messages are held against. "" leaves the
+// choice to the run: echo for its own target, any otherwise.
+type Expect string
+
+const (
+	// ExpectAny takes whatever the server sends.
+	ExpectAny Expect = "any"
+	// ExpectEcho wants every message back, in order.
+	ExpectEcho Expect = "echo"
+)
+
+// UnmarshalText reads any, echo or nothing.
+func (e *Expect) UnmarshalText(text []byte) error {
+	expect, bad := expectOf(string(text))
+	if bad != nil {
+		return bad
+	}
+	*e = expect
+	return nil
+}
+
+func expectOf(text string) (Expect, *textError) {
+	if text == "" {
+		return "", nil
+	}
+	return oneOf("expectation", text, ExpectAny, ExpectEcho)
+}
+
 // Closes says when and how connections end.
 type Closes struct {
 	Shape Shape   `key:"shape"`
 	Mix   []Close `key:"mix"`
-}
-
-// Close is one entry of the mix: a way to end a connection and its weight.
-type Close struct {
-	Name    string  `key:"name"` // default: the mode; unique within the mix
-	Mode    Mode    `key:"mode"`
-	Weight  int     `key:"weight"`
-	Code    int     `key:"code"`   // active: status code; 1005 sends an empty Close
-	Reason  string  `key:"reason"` // active: at most 123 bytes of UTF-8
-	Eager   bool    `key:"eager"`  // active: close TCP at once after the peer's Close
-	Trigger Trigger `key:"trigger"`
-	How     How     `key:"how"` // abort: rst or fin
-}
-
-// Trigger is how a passive close gets the server to close. Exactly one of its
-// keys is set.
-type Trigger struct {
-	Send string `key:"send"` // text message that orders the server to close; {{n}} allowed
-	Wait bool   `key:"wait"` // nothing is sent: the server closes by itself
 }
 
 // Limits bound every wait of a connection's life.
@@ -116,4 +130,74 @@ type Lifecycle struct {
 	Start      time.Duration // planned start from the beginning of the run; only in generation 0, else -1
 	Hold       time.Duration // from the 101 to the planned close, before the shape of the closes is applied
 	Entry      int           // index into Plan.Closes.Mix
+}
+
+// stepWithin is how long a step waits for its message by default.
+const stepWithin = 5 * time.Second
+
+// Default gives the plan of a run without any configuration: valid, against
+// the tool's own server, with a seed still to be drawn.
+func Default() Plan {
+	mix := []Close{DefaultClose(Active), DefaultClose(Passive), DefaultClose(Abort)}
+	for i, weight := range []int{60, 30, 10} {
+		mix[i].Weight = weight
+	}
+	return Plan{
+		Load:     Load{Connections: 1000, Rate: 500, Duration: 8 * time.Second},
+		Hold:     Dist{kind: distUniform, a: 1 * time.Second, b: 3 * time.Second},
+		Traffic:  Traffic{Size: 128},
+		Closes:   Closes{Mix: mix},
+		Interval: 1 * time.Second,
+		Limits: Limits{
+			Dial:    5 * time.Second,
+			Upgrade: 5 * time.Second,
+			Close:   35 * time.Second,
+			Fin:     1 * time.Second,
+			Drain:   45 * time.Second,
+		},
+	}
+}
+
+// ParseMix reads a mix in short form, "active=60,passive=30,abort=10". Each
+// part is a mode and its weight, 1 where none is given, and takes the mode's
+// defaults. A mode may stand only once. The error is Problems of the key
+// closes.mix, with one for each bad part.
+func ParseMix(text string) ([]Close, error) {
+	var problems Problems
+	refuse := func(part, msg, hint string) {
+		problems = append(problems, Problem{Key: "closes.mix", Value: quote(part), Msg: msg, Hint: hint})
+	}
+	var mix []Close
+	seen := make(map[Mode]bool)
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		word, number, weighted := strings.Cut(part, "=")
+		var mode Mode
+		if err := mode.UnmarshalText([]byte(strings.TrimSpace(word))); err != nil {
+			bad := err.(*textError)
+			refuse(part, bad.msg, bad.hint)
+			continue
+		}
+		if seen[mode] {
+			refuse(part, fmt.Sprintf("mode %s stands twice", mode),
+				"add the weights, or list the entries with names in a file")
+			continue
+		}
+		seen[mode] = true
+		entry := DefaultClose(mode)
+		if weighted {
+			weight, err := strconv.Atoi(strings.TrimSpace(number))
+			if err != nil || weight < 0 {
+				refuse(part, "the weight is not a whole number from 0",
+					fmt.Sprintf("write %s=30; weights need not add up to 100", mode))
+				continue
+			}
+			entry.Weight = weight
+		}
+		mix = append(mix, entry)
+	}
+	if err := problems.err(); err != nil {
+		return nil, err
+	}
+	return mix, nil
 }

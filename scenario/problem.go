@@ -307,8 +307,15 @@ func oneOf[T ~string](what, text string, known ...T) (T, *textError) {
 	return "", &textError{what: what, text: text, msg: "unknown " + what, hint: hint}
 }
 
-// either joins two words or more for a sentence: "a, b or c".
-func either(words []string) string {
+// either joins words for a sentence: "a, b or c".
+func either[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for i, word := range list {
+		words[i] = string(word)
+	}
 	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

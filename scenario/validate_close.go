@@ -68,13 +68,18 @@ func (c *checker) entry(prefix string, e *Close) {
 	c.foreign(prefix, "reason", e.Mode, e.Reason, e.Reason != "")
 	c.foreign(prefix, "eager", e.Mode, e.Eager, e.Eager)
 	c.foreign(prefix, "trigger", e.Mode, e.Trigger, e.Trigger != Trigger{})
+	c.foreign(prefix, "reply_delay", e.Mode, e.ReplyDelay, e.ReplyDelay != 0)
 	c.foreign(prefix, "how", e.Mode, e.How, e.How != "")
-	switch e.Mode {
-	case Active:
+	c.foreign(prefix, "when", e.Mode, e.When, e.When != "")
+	c.foreign(prefix, "for", e.Mode, e.For, e.For != 0)
+	c.foreign(prefix, "payload", e.Mode, e.Payload, e.Payload != "")
+	if e.Mode.has("code") {
 		c.ownClose(prefix, e)
-	case Passive:
+	}
+	if e.Mode.has("trigger") {
 		c.trigger(prefix, e.Trigger)
-	case Abort:
+	}
+	if e.Mode.has("how") {
 		if _, bad := oneOf("way to abort", string(e.How), RST, FIN); bad != nil {
 			c.refuse(prefix+"how", e.How, bad.msg, bad.hint)
 		}
@@ -85,7 +90,7 @@ func (c *checker) entry(prefix string, e *Close) {
 func (c *checker) foreign(prefix, key string, mode Mode, value any, set bool) {
 	if set && !mode.has(key) {
 		c.refuse(prefix+key, value, fmt.Sprintf("mode %s has no such key", mode),
-			fmt.Sprintf("remove it; only %s has it", owner(key)))
+			"remove it; it belongs to "+either(owners(key)))
 	}
 }
 
@@ -133,7 +138,7 @@ func closeCodeFault(code int) string {
 // trigger wants exactly one key.
 func (c *checker) trigger(prefix string, t Trigger) {
 	switch {
-	case t.Send == "" && !t.Wait:
+	case t == (Trigger{}):
 		c.lacks(prefix+"trigger", "nothing makes the server close",
 			"set send to a message that orders it, or wait: true where it closes by itself")
 	case t.Send != "" && t.Wait:

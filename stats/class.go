@@ -80,9 +80,9 @@ func (c Class) Premature() bool {
 	return false
 }
 
-// Expected reports whether the class is the one a mode is for: clean for
-// active and passive, cut for abort; every other class is unexpected. It is nil
-// for Interrupted, which says nothing about either end.
+// Expected reports whether the class is one that a mode is for; every other
+// class is unexpected. It is nil for Interrupted, which says nothing about
+// either end.
 func Expected(mode string, c Class) *bool {
 	if c == Interrupted {
 		return nil
@@ -91,11 +91,15 @@ func Expected(mode string, c Class) *bool {
 	return &expected
 }
 
+// goal is what a mode is for. A passive close ends in a cut only where its
+// trigger allows one or asks for it.
 func goal(mode string, c Class) bool {
 	switch mode {
-	case "active", "passive":
+	case "active", "output", "simultaneous", "stall":
 		return c == Clean
-	case "abort":
+	case "passive", "bad_close":
+		return c == Clean || c == Cut
+	case "abort", "half_close", "mute", "vanish":
 		return c == Cut
 	}
 	return false

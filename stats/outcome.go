@@ -41,6 +41,7 @@ type Outcome struct {
 	Detail        string // one token of a bounded vocabulary: "refused", "rule:masked", "code:1012"; "" for none
 	Forward       bool   // closed before its plan because the run ended; kept out of latency
 	Opened        bool
+	Flags         Flags
 	CodeSent      int // NoCode, or the status code of the own Close
 	CodeReceived  int // NoCode, or the status code of the peer's Close
 	ClosedFirst   Side

@@ -16,6 +16,7 @@ const (
 	Reply                       // peer's Close arrived → own Close handed to write
 	FIN                         // second Close of the pair → peer's FIN
 	Teardown                    // first Close, cut or trigger → FIN, RST or own close
+	GiveUp                      // mute: peer's Close arrived → peer's FIN or RST
 	ReadLag                     // peer's Close: kernel stamp → read by this process
 	NumPhases      = int(iota)
 )
@@ -42,6 +43,7 @@ func (p Phase) String() string {
 		Reply:          "reply",
 		FIN:            "fin",
 		Teardown:       "teardown",
+		GiveUp:         "give_up",
 		ReadLag:        "read_lag",
 	}
 	return nameOf("phase", names[:], uint8(p))

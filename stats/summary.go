@@ -25,6 +25,7 @@ type Connections struct {
 type Count struct {
 	N       uint64
 	Forward uint64
+	Flags   [NumFlags]uint64  // by Flag
 	Detail  map[string]uint64 // by token; bounded: past maxDetails distinct tokens the rest is DetailOther
 }
 
@@ -227,6 +228,11 @@ func (c *Count) add(o *Outcome) {
 	if o.Forward {
 		c.Forward++
 	}
+	for f := range NumFlags {
+		if o.Flags.Has(Flag(f)) {
+			c.Flags[f]++
+		}
+	}
 	if o.Detail != "" {
 		c.addDetail(o.Detail, 1)
 	}
@@ -235,6 +241,9 @@ func (c *Count) add(o *Outcome) {
 func (c *Count) merge(other *Count) {
 	c.N += other.N
 	c.Forward += other.Forward
+	for f, n := range other.Flags {
+		c.Flags[f] += n
+	}
 	for token, n := range other.Detail {
 		c.addDetail(token, n)
 	}

@@ -5,11 +5,12 @@
 //
 // Imports point one way, so that a package can be read and tested without what
 // stands above it. At the bottom are what to do (scenario), the bytes on the
-// wire (internal/wire), facts about the host (internal/proc), the stored form of
-// single connections (internal/trace) and the network of the tests
-// (internal/memnet); they know nothing of each other. Then come what
-// happened (stats) and the server (internal/target), then the package that does
-// it (runner) and the stored form (internal/result), then the renderers
+// wire (internal/wire, with the marks in messages and the frames that break the
+// rules, internal/mark and internal/badframe), facts about the host (internal/proc), the stored form of
+// single connections (internal/trace), what an order to the server runs
+// (internal/trigger) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
+// happened (stats), how a connection is judged (internal/verdict) and the server
+// (internal/target), then the package that does it (runner) and the stored form (internal/result), then the renderers
 // (internal/report), and at the top the command, which joins them.
 //
 // A dependency on another module has one owner per purpose. So it can be
@@ -20,14 +21,18 @@
 // may also import what its package may.
 //
 //	scenario            <- nothing
-//	internal/wire       <- nothing
+//	internal/mark       <- nothing
+//	internal/wire       <- internal/mark
+//	internal/badframe   <- internal/wire
 //	internal/memnet     <- nothing
 //	internal/proc       <- nothing
 //	internal/trace      <- nothing
+//	internal/trigger    <- nothing
 //	internal/arch       <- nothing
 //	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
-//	internal/target     <- internal/wire, github.com/coder/websocket
-//	runner              <- scenario, stats, internal/wire, internal/proc, internal/trace, github.com/coder/websocket
+//	internal/verdict    <- scenario, stats, internal/wire
+//	internal/target     <- scenario, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
+//	runner              <- scenario, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
 //	internal/report     <- stats, internal/result
 //	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/viper, github.com/go-viper/mapstructure/v2, go.yaml.in/yaml/v3, golang.org/x/term

@@ -42,23 +42,28 @@ type Trace struct {
 	PeerCode      int
 	PeerReason    string // at most 123 bytes, as received: hostile text
 
-	Notify Instant // peer's TLS close_notify
-	End    Instant // peer's FIN or RST, or the connection's failure
-	Ending Kind    // None, FIN, RST or Failed
-	Errno  syscall.Errno
-	Cut    Instant // own planned cut
-	Reset  bool    // the cut was made by RST
-	Shut   Instant // own close of the socket
+	Notify    Instant // peer's TLS close_notify
+	End       Instant // peer's FIN or RST, or the connection's failure
+	Ending    Kind    // None, FIN, RST or Failed
+	Errno     syscall.Errno
+	AfterFIN  bool    // the RST came behind a FIN
+	HalfClose Instant // own FIN without a close of the socket
+	Cut       Instant // own planned cut
+	Reset     bool    // the cut was made by RST
+	Silent    bool    // the cut sent nothing at all
+	Shut      Instant // own close of the socket
+	Unread    bool    // bytes of the peer were unread at the own cut or close
 
 	Rule      Rule // first rule broken by the peer
 	Truncated bool // the end came inside a frame or message of the peer
 
-	Sent       uint64 // data messages written
-	Received   uint64 // data messages that arrived
-	AfterClose uint64 // of these, after the own Close and before the peer's
-	Lost       uint64 // gaps in the sequence of own messages that came back
-	NextSeq    uint64 // sequence number expected back next
-	SentSeq    uint64 // sequence number that the next own message will have
+	Sent        uint64 // data messages written
+	Received    uint64 // data messages that arrived
+	AfterClose  uint64 // of these, after the own Close and before the peer's
+	LateControl uint64 // pings and pongs behind the peer's Close
+	Lost        uint64 // gaps in the sequence of own messages that came back
+	NextSeq     uint64 // sequence number expected back next
+	SentSeq     uint64 // sequence number that the next own message will have
 }
 
 // Both reports whether both Close frames have passed.

@@ -1,0 +1,129 @@
+package verdict
+
+import (
+	"time"
+
+	"github.com/wsload/wsload/internal/wire"
+	"github.com/wsload/wsload/scenario"
+)
+
+// Evidence is all that a verdict may look at.
+type Evidence struct {
+	N      uint64          // number of the connection
+	Plan   *scenario.Close // how it was to be ended
+	Trace  wire.Trace
+	Open   *wire.OpenError // no connection came about
+	Secure bool            // TLS
+	Echo   bool            // own messages were to come back
+
+	Planned time.Duration // planned close; for a stall, the end of the pause
+	Begun   bool          // the planned close was begun
+	Began   wire.Instant  // and when, by whoever took it in hand
+	Trigger wire.Instant  // trigger handed to write or launched, or the moment it would have been
+	Sent    bool          // the trigger is wholly written, or was launched
+	Owed    uint64        // own messages written before the trigger
+
+	Interrupted bool // the run stopped first
+	TimedOut    bool // limits.close ran out
+	GraceOver   bool // limits.fin ran out
+	LateFIN     bool // and then the FIN came
+	Unsent      bool // at limits.close own bytes had not reached the peer's kernel
+}
+
+// Step is when the own step was taken: the own Close, the trigger, the own
+// FIN or the cut, whichever the mode is about. A Close that answers the peer's
+// is no step.
+func (e *Evidence) Step() wire.Instant {
+	switch e.Plan.Mode {
+	case scenario.Passive, scenario.Mute, scenario.Simultaneous:
+		return e.Trigger
+	case scenario.Abort, scenario.Vanish:
+		return e.Trace.Cut
+	case scenario.HalfClose:
+		return e.Trace.HalfClose
+	}
+	if e.Begun {
+		return e.Trace.OwnClose
+	}
+	return wire.Instant{}
+}
+
+// waits reports whether the peer is left to close by itself, whenever.
+func (e *Evidence) waits() bool { return e.Plan.Trigger.Wait }
+
+// peerFirst reports whether the peer's Close came before the own step, unasked.
+func (e *Evidence) peerFirst() bool {
+	if !e.Trace.PeerClose.Set() || e.waits() {
+		return false
+	}
+	step := e.Step()
+	return !step.Set() || e.Trace.PeerClose.At < step.At
+}
+
+// payload is the connection's own bad Close.
+func (e *Evidence) payload() scenario.Payload { return e.Plan.Payload.Of(e.N) }
+
+// failed reports whether the own step breaks RFC 6455 so that the peer must
+// fail the connection, with or without a Close, and process nothing more
+// (section 7.1.7).
+func (e *Evidence) failed() bool {
+	return e.Plan.Trigger.Violate != "" || e.Plan.Mode == scenario.BadClose && e.payload().Malformed()
+}
+
+// asksForCut reports whether the own step made an end of TCP by the peer what
+// was asked for.
+func (e *Evidence) asksForCut() bool {
+	tr, step := &e.Trace, e.Step()
+	if !step.Set() || tr.Ending == wire.None || tr.Ending == wire.Failed || tr.End.At < step.At || e.peerFirst() {
+		return false
+	}
+	reset := tr.Ending == wire.RST
+	switch {
+	case e.Plan.Mode == scenario.HalfClose:
+		return true
+	case e.Plan.Mode == scenario.Mute && tr.PeerClose.Set():
+		return true
+	case e.failed():
+		// Who fails a connection may be deaf to what follows: our answer may
+		// meet an RST.
+		return reset || !tr.PeerClose.Set()
+	case e.Plan.Mode == scenario.BadClose && e.payload().Trails():
+		return reset && tr.PeerClose.Set()
+	}
+	return e.Plan.Trigger.OrdersCut() && !tr.PeerClose.Set()
+}
+
+// answers reports whether the peer's Close was to be answered.
+func (e *Evidence) answers() bool {
+	return e.Plan.Mode != scenario.Mute && e.Plan.Mode != scenario.HalfClose
+}
+
+// asked reports whether the peer's code is one it was asked for: the echo of
+// the own code, or what the trigger asks for.
+func (e *Evidence) asked(code int) bool {
+	if e.failed() {
+		return code == 1002 || code == 1007
+	}
+	if trigger := &e.Plan.Trigger; *trigger != (scenario.Trigger{}) && trigger.Asks(code) {
+		return true
+	}
+	return e.Plan.Code != 0 && code == e.Plan.Code
+}
+
+// lost counts own messages that never came back. The tail counts only where
+// the peer closed in order after the own step: what crossed its Close, or came
+// behind the order to close, it owes no answer.
+func (e *Evidence) lost() uint64 {
+	tr := &e.Trace
+	if !e.Echo {
+		return 0
+	}
+	owed := tr.SentSeq
+	if e.Trigger.Set() {
+		owed = e.Owed
+	}
+	if tr.Both() && e.Begun && !e.waits() && !e.failed() && !e.peerFirst() && owed > tr.NextSeq {
+		return tr.Lost + owed - tr.NextSeq
+	}
+	return tr.Lost
+}
