@@ -8,7 +8,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/wsload/wsload/internal/wire"
+	"github.com/wsload/wsload/internal/mark"
 )
 
 // maxSenders bounds the workers that send. A worker is held up as long as a
@@ -110,7 +110,7 @@ func (t *traffic) work() {
 // send writes the connection's next message: its mark, then filling.
 func (c *connection) send(buf []byte) []byte {
 	e := c.shard.e
-	buf = wire.Mark{Run: e.opt.RunID, N: c.lc.N, Seq: c.seq}.Append(buf)
+	buf = mark.Mark{Run: e.opt.RunID, N: c.lc.N, Seq: c.seq}.Append(buf)
 	for len(buf) < e.plan.Traffic.Size {
 		buf = append(buf, '.')
 	}

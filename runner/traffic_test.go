@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wsload/wsload/internal/mark"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/stats"
@@ -71,7 +72,7 @@ func TestAMessageOfAnotherConnectionIsAViolation(t *testing.T) {
 	plan := once(2, active())
 	plan.Traffic = scenario.Traffic{Every: 300 * time.Millisecond, Size: 128, Expect: scenario.ExpectEcho}
 	synctest.Test(t, func(t *testing.T) {
-		foreign := string(wire.Mark{Run: 42, N: 999}.Append(nil))
+		foreign := string(mark.Mark{Run: 42, N: 999}.Append(nil))
 		res, err := playIn(t.Context(), t, plan, Options{RunID: 42}, func(p *peer) {
 			p.until(wire.OpText)
 			p.send(wire.OpText, foreign)

@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
 
+	"github.com/wsload/wsload/internal/mark"
 	"github.com/wsload/wsload/internal/wire"
 )
 
@@ -148,19 +148,14 @@ func (c *session) utter(p []byte) error {
 	return err
 }
 
-// estrange makes the mark of a message, "wsload/RUN/N/SEQ/", that of another
-// connection: the neighbour of N whose number has as many digits. Messages
-// without a mark stay as they are.
+// estrange makes the mark of a message that of another connection: the
+// neighbour whose number has as many digits. Messages without a mark stay as
+// they are.
 func estrange(message []byte) []byte {
-	const parts = 5 // behind the last slash is what fills the message
-	mark := bytes.SplitN(message, []byte("/"), parts)
-	if len(mark) < parts || string(mark[0]) != "wsload" {
+	m, filling, ok := mark.Parse(message)
+	if !ok {
 		return message
 	}
-	n, err := strconv.ParseUint(string(mark[2]), 10, 64)
-	if err != nil {
-		return message
-	}
-	mark[2] = strconv.AppendUint(nil, n^1, 10)
-	return bytes.Join(mark, []byte("/"))
+	m.N ^= 1
+	return append(m.Append(make([]byte, 0, len(message))), filling...)
 }

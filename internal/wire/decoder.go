@@ -1,6 +1,10 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/wsload/wsload/internal/mark"
+)
 
 // decoder turns the bytes of one direction into events. It keeps no payload
 // but a control frame's and a message's first bytes, and its result does not
@@ -22,7 +26,7 @@ type decoder struct {
 	closed    bool // a Close has passed: no data may follow
 	body      [MaxControlPayload]byte
 	bodyLen   int
-	head      [markMax]byte
+	head      [mark.Size]byte
 	headLen   int
 
 	broken []Rule // rules broken by the frame in hand, not yet reported

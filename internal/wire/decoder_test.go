@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/wsload/wsload/internal/mark"
 )
 
 // events decodes the pieces one after the other and tells what came out.
@@ -73,7 +75,7 @@ var streams = []struct {
 	{"an empty message is a message",
 		text(""), []string{`message ""`}},
 	{"of a long message only the beginning is kept",
-		text(strings.Repeat("x", 300)), []string{fmt.Sprintf("message %q", strings.Repeat("x", markMax))}},
+		text(strings.Repeat("x", 300)), []string{fmt.Sprintf("message %q", strings.Repeat("x", mark.Size))}},
 	{"a message in fragments is one event, its beginning put together",
 		frames(fragment(OpText, "ab"), fragment(OpContinuation, "cd"), serverFrame(OpContinuation, "ef")),
 		[]string{`message "abcdef"`}},
@@ -216,8 +218,8 @@ func TestAStreamIsOpenInsideAFrameAndInsideAMessage(t *testing.T) {
 	for i := range len(whole) + 1 {
 		d := decoder{}
 		decode(&d, whole[:i])
-		inFrame += mark(!d.boundary())
-		inMessage += mark(d.open())
+		inFrame += cross(!d.boundary())
+		inMessage += cross(d.open())
 	}
 	//           0 header+ab 4 ping+p 7 cont+c 10
 	if want := ".xxx.xx.xx."; inFrame != want {
@@ -228,7 +230,7 @@ func TestAStreamIsOpenInsideAFrameAndInsideAMessage(t *testing.T) {
 	}
 }
 
-func mark(b bool) string {
+func cross(b bool) string {
 	if b {
 		return "x"
 	}
@@ -245,7 +247,7 @@ func TestFramesOfEachLengthFormAreReadBack(t *testing.T) {
 			if !ok {
 				t.Fatal("AppendFrame does not append")
 			}
-			want := fmt.Sprintf("message %q", payload[:min(size, markMax)])
+			want := fmt.Sprintf("message %q", payload[:min(size, mark.Size)])
 			if got := events(masked, head); got[0] != want || len(got) != 2 {
 				t.Errorf("%d bytes, masked %t: the decoder read %.60q", size, masked, got)
 			}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wsload/wsload/internal/mark"
 	"github.com/wsload/wsload/internal/memnet"
 )
 
@@ -104,7 +105,7 @@ func TestWithoutAKernelTheClockIsTheUsers(t *testing.T) {
 
 // The hot path of a run: a read allocates nothing, at every level.
 func TestAReadAllocatesNothing(t *testing.T) {
-	message := frames(text(string(Mark{Run: 1, N: 2, Seq: 3}.Append(nil))), serverFrame(OpPing, ""))
+	message := frames(text(string(mark.Mark{Run: 1, N: 2, Seq: 3}.Append(nil))), serverFrame(OpPing, ""))
 	near, far := tcpPair(t)
 	defer near.Close()
 	defer far.Close()

@@ -3,6 +3,8 @@ package wire
 import (
 	"syscall"
 	"time"
+
+	"github.com/wsload/wsload/internal/mark"
 )
 
 // State is the state of a connection, with the names of .NET's WebSocketState.
@@ -86,15 +88,15 @@ func (t *Trace) SecondClose() Instant {
 type Teardown struct {
 	Trace Trace
 
-	echo bool // judge the marks of messages that arrive
-	mark Mark // run and connection of this end's marks
-	log  *Log // nil: no events are kept
+	echo bool      // judge the marks of messages that arrive
+	mark mark.Mark // run and connection of this end's marks
+	log  *Log      // nil: no events are kept
 }
 
 // ExpectEcho makes the machine judge the marks of arriving messages: those of
 // this run must be this connection's own, in sequence.
 func (t *Teardown) ExpectEcho(run uint32, n uint64) {
-	t.echo, t.mark = true, Mark{Run: run, N: n}
+	t.echo, t.mark = true, mark.Mark{Run: run, N: n}
 }
 
 // Step takes one event. Events after the end, and repetitions, change nothing
@@ -183,7 +185,7 @@ func (t *Teardown) message(ev Event) {
 	tr := &t.Trace
 	if ev.Dir == Out {
 		tr.Sent++
-		if m, ok := parseMark(ev.Head); t.echo && ok {
+		if m, _, ok := mark.Parse(ev.Head); t.echo && ok {
 			tr.SentSeq = m.Seq + 1
 		}
 		return
@@ -207,7 +209,7 @@ const maxGap = 1 << 40
 // judge compares an arriving message's mark with what this connection sent.
 // Messages without a mark, or of another run, are nobody's business.
 func (t *Teardown) judge(head []byte) {
-	m, ok := parseMark(head)
+	m, _, ok := mark.Parse(head)
 	if !ok || m.Run != t.mark.Run {
 		return
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/wsload/wsload/internal/mark"
 )
 
 // The events of the rows below. Their times are plain nanoseconds; a peer's
@@ -45,7 +47,7 @@ func peerEnds(ns time.Duration, kind Kind, errno syscall.Errno, open bool) Event
 	return ev
 }
 
-func echo(ns time.Duration, m Mark) Event {
+func echo(ns time.Duration, m mark.Mark) Event {
 	ev := in(ns, Message)
 	ev.Head = m.Append(nil)
 	return ev
@@ -182,7 +184,7 @@ func TestTeardown(t *testing.T) {
 }
 
 func TestEchoesAreJudgedByTheirMarks(t *testing.T) {
-	own := func(seq uint64) Mark { return Mark{Run: 7, N: 3, Seq: seq} }
+	own := func(seq uint64) mark.Mark { return mark.Mark{Run: 7, N: 3, Seq: seq} }
 	for _, tc := range []struct {
 		name   string
 		events []Event
@@ -201,10 +203,10 @@ func TestEchoesAreJudgedByTheirMarks(t *testing.T) {
 			[]Event{echo(1, own(0)), echo(2, own(1)), echo(3, own(0)), echo(4, own(1)), echo(5, own(2))},
 			Trace{Received: 5, NextSeq: 3}},
 		{"a message of another connection of this run is foreign, and not in this sequence",
-			[]Event{echo(1, Mark{Run: 7, N: 4, Seq: 9}), echo(2, own(0))},
+			[]Event{echo(1, mark.Mark{Run: 7, N: 4, Seq: 9}), echo(2, own(0))},
 			Trace{Received: 2, NextSeq: 1, Rule: RuleForeignMessage}},
 		{"a message of another run is nobody's business",
-			[]Event{echo(1, Mark{Run: 8, N: 4, Seq: 9})},
+			[]Event{echo(1, mark.Mark{Run: 8, N: 4, Seq: 9})},
 			Trace{Received: 1}},
 		{"a message without a mark is nobody's business",
 			[]Event{{At: at(1), Seen: 2, Kind: Message, Head: []byte("hello")}},
@@ -231,7 +233,7 @@ func TestEchoesAreJudgedByTheirMarks(t *testing.T) {
 
 func TestWithoutAnExpectedEchoNoMessageIsForeign(t *testing.T) {
 	var td Teardown
-	td.Step(echo(1, Mark{Run: 7, N: 4, Seq: 9}))
+	td.Step(echo(1, mark.Mark{Run: 7, N: 4, Seq: 9}))
 	if diff := cmp.Diff(Trace{Received: 1}, td.Trace); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

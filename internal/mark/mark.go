@@ -1,4 +1,4 @@
-package wire
+package mark
 
 import (
 	"bytes"
@@ -6,27 +6,25 @@ import (
 	"strconv"
 )
 
-// markMax bounds the text of a mark: the prefix, a run id of 8 hex digits and
-// two decimal numbers of at most 20 digits, with their slashes.
-const markMax = len(markPrefix) + 8 + 1 + 20 + 1 + 20 + 1
+// Prefix is how every mark begins.
+const Prefix = "wsload/"
 
-const markPrefix = "wsload/"
+// Size is the room a Mark may need, in bytes: the prefix, a run id of 8 hex
+// digits and two decimal numbers of at most 20 digits, with their slashes.
+const Size = len(Prefix) + 8 + 1 + 20 + 1 + 20 + 1
 
-// A Mark begins each message of the traffic: which run, which connection and
-// which message of it. It finds lost tails and messages of other connections.
+// A Mark begins each message of the traffic. It finds lost tails and messages of
+// other connections.
 type Mark struct {
-	Run uint32
-	N   uint64
-	Seq uint64
+	Run uint32 // of the run
+	N   uint64 // of the connection
+	Seq uint64 // of the message on its connection, from 0
 }
-
-// MarkSize is the room a Mark may need, in bytes.
-const MarkSize = markMax
 
 // Append appends the mark's text.
 func (m Mark) Append(dst []byte) []byte {
 	const hex = "0123456789abcdef"
-	dst = append(dst, markPrefix...)
+	dst = append(dst, Prefix...)
 	for shift := 28; shift >= 0; shift -= 4 {
 		dst = append(dst, hex[m.Run>>shift&0xF])
 	}
@@ -37,24 +35,26 @@ func (m Mark) Append(dst []byte) []byte {
 	return append(dst, '/')
 }
 
-// parseMark reads the mark at the beginning of a message.
-func parseMark(p []byte) (m Mark, ok bool) {
-	rest, ok := bytes.CutPrefix(p, []byte(markPrefix))
+// Parse reads the mark at the beginning of a message and returns what follows it.
+func Parse(p []byte) (m Mark, rest []byte, ok bool) {
+	rest, ok = bytes.CutPrefix(p, []byte(Prefix))
 	if !ok || len(rest) < 9 || rest[8] != '/' {
-		return m, false
+		return Mark{}, nil, false
 	}
 	for _, c := range rest[:8] {
 		v, ok := hexDigit(c)
 		if !ok {
-			return m, false
+			return Mark{}, nil, false
 		}
 		m.Run = m.Run<<4 | v
 	}
 	if m.N, rest, ok = cutUint(rest[9:]); !ok {
-		return m, false
+		return Mark{}, nil, false
 	}
-	m.Seq, _, ok = cutUint(rest)
-	return m, ok
+	if m.Seq, rest, ok = cutUint(rest); !ok {
+		return Mark{}, nil, false
+	}
+	return m, rest, true
 }
 
 func hexDigit(c byte) (uint32, bool) {

@@ -1,6 +1,7 @@
-package wire
+package mark
 
 import (
+	"bytes"
 	"math"
 	"testing"
 )
@@ -13,21 +14,22 @@ func TestAMarkIsReadBackFromTheBeginningOfItsMessage(t *testing.T) {
 		{Run: math.MaxUint32, N: math.MaxUint64, Seq: math.MaxUint64},
 	} {
 		p := m.Append(nil)
-		if len(p) > MarkSize {
-			t.Errorf("%q has %d bytes, MarkSize is %d", p, len(p), MarkSize)
+		if len(p) > Size {
+			t.Errorf("%q has %d bytes, Size is %d", p, len(p), Size)
 		}
 		for _, tail := range []string{"", "payload", "/", "0"} {
-			if got, ok := parseMark(append(p[:len(p):len(p)], tail...)); !ok || got != m {
-				t.Errorf("%q and %q: got %+v, %t, want %+v", p, tail, got, ok, m)
+			got, rest, ok := Parse(append(p[:len(p):len(p)], tail...))
+			if !ok || got != m || string(rest) != tail {
+				t.Errorf("%q and %q: got %+v and %q, %t, want %+v", p, tail, got, rest, ok, m)
 			}
 		}
 	}
 }
 
-func TestTheLongestMarkFillsMarkSize(t *testing.T) {
+func TestTheLongestMarkFillsSize(t *testing.T) {
 	m := Mark{Run: math.MaxUint32, N: math.MaxUint64, Seq: math.MaxUint64}
-	if n := len(m.Append(nil)); n != MarkSize {
-		t.Errorf("%d bytes, want %d", n, MarkSize)
+	if n := len(m.Append(nil)); n != Size {
+		t.Errorf("%d bytes, want %d", n, Size)
 	}
 }
 
@@ -54,25 +56,28 @@ func TestWhatIsNoMarkIsNotReadAsOne(t *testing.T) {
 		"a mark not at the beginning":   " wsload/00000001/2/3/",
 		"a mark with a blank inside it": "wsload/00000001/ 2/3/",
 	} {
-		if m, ok := parseMark([]byte(p)); ok {
+		if m, _, ok := Parse([]byte(p)); ok {
 			t.Errorf("%s: %q was read as %+v", name, p, m)
 		}
 	}
 }
 
-// FuzzMark checks that no bytes make parseMark panic, and that what it reads as
+// FuzzMark checks that no bytes make Parse panic, and that what it reads as
 // a mark says the same when written again.
 func FuzzMark(f *testing.F) {
 	f.Add(Mark{Run: 1, N: 2, Seq: 3}.Append(nil))
 	f.Add([]byte("wsload/00000001/02/003/rest"))
 	f.Add([]byte("wsload/0000000a/18446744073709551615/18446744073709551616/"))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		m, ok := parseMark(p)
+		m, rest, ok := Parse(p)
 		if !ok {
 			return
 		}
-		if again, ok := parseMark(m.Append(nil)); !ok || again != m {
+		if again, _, ok := Parse(m.Append(nil)); !ok || again != m {
 			t.Errorf("%q: read %+v, then %+v, %t", p, m, again, ok)
+		}
+		if !bytes.HasSuffix(p, rest) || len(p)-len(rest) < len(m.Append(nil)) {
+			t.Errorf("%q: the rest behind %+v is %q", p, m, rest)
 		}
 	})
 }
