@@ -216,6 +216,23 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
+// Vanish ends this end without a sound, as a pulled cable or a host that died:
+// no FIN, no RST. What is under way to the peer still arrives; nothing that the
+// peer sends ever does, so it stays unacknowledged. Calls that are blocked wake
+// as by Close.
+func (c *Conn) Vanish() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.advance()
+	c.closed, c.dead = true, true
+	c.readBy.stop()
+	c.writeBy.stop()
+	c.changed.Broadcast()
+}
+
 // SetLinger chooses what Close sends: RST with 0, FIN with any other value.
 // Close never waits.
 func (c *Conn) SetLinger(sec int) error {

@@ -23,6 +23,9 @@
 //     section 4.2.2.13). The write that caused it succeeds, the next one fails.
 //   - A failing write takes the pending error; later ones give EPIPE.
 //
+// [Conn.Vanish] has no equal there: a socket that is closed in TCP_REPAIR sends
+// nothing either, but its host answers what the peer sends next with an RST.
+//
 // Left out on purpose: loss, reordering, retransmission and TIME_WAIT. An
 // acknowledgement takes no time: a byte is acknowledged when it arrives.
 package memnet

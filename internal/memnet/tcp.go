@@ -43,6 +43,14 @@ func (c *Conn) KernelState() (soErr syscall.Errno, state uint8, outq int) {
 	return c.takePending(), c.state(), outq
 }
 
+// Unread is SIOCINQ: the bytes that have arrived and were not read.
+func (c *Conn) Unread() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance()
+	return c.in.Len()
+}
+
 func (c *Conn) state() uint8 {
 	switch {
 	case c.dead, c.finAcked && c.finSeen:

@@ -130,6 +130,15 @@ func (c *fileConn) SetLinger(sec int) error {
 	return cmpErr(cerr, err)
 }
 
+// CloseWrite does what net.TCPConn's does.
+func (c *fileConn) CloseWrite() error {
+	var err error
+	cerr := c.raw.Control(func(fd uintptr) {
+		err = os.NewSyscallError("shutdown", syscall.Shutdown(int(fd), syscall.SHUT_WR))
+	})
+	return cmpErr(cerr, err)
+}
+
 // direct opens the connection by system calls of its own.
 func (h *Handshake) direct(remote netip.AddrPort, deadline time.Time) (net.Conn, error) {
 	c, pending, err := connectTCP(remote, h.Local)

@@ -26,8 +26,21 @@
 //
 // A Tap made with Withhold keeps the peer's Close from the library: the
 // library's read ends with an error where the Close begins, and the owner
-// answers it. Own frames are written at a frame boundary of what the library
-// writes.
+// answers it.
+//
+// The two directions are taken over one by one. [Tap.Next] takes the incoming
+// one. [Tap.Silence] takes the outgoing one while the library may read on: it
+// waits until the library has ended the frame that it stands inside, and from
+// then on refuses its writes, since nothing of the library may follow an own
+// Close (RFC 6455 section 5.5.1). Every own step silences the library first:
+//
+//	WriteClose     a Close
+//	WriteBadClose  bytes that stand for the own Close
+//	WriteRaw       bytes that break a rule, or a part of a frame
+//	CloseWrite     this end's FIN; reading goes on
+//
+// Half a frame that was left behind ends all speech; then only [Tap.Cut],
+// [Tap.Vanish] and [Tap.Shut] are left, which end the connection.
 //
 // Times are offsets from the beginning of the run on its monotonic clock. An
 // [Instant] says which clock it comes from: the kernel's receive stamp or this

@@ -32,13 +32,14 @@ const (
 	RST              // the peer's reset, also one that followed a FIN
 	Failed           // the connection broke with another error
 	Cut              // this end cut the connection as planned
+	HalfClosed       // this end sends its FIN and reads on
 )
 
 // String is the kind's name in traces, "" for None.
 func (k Kind) String() string {
 	return [...]string{
 		"", "message", "ping", "pong", "close", "close_done", "close_failed",
-		"broken", "close_notify", "fin", "rst", "failed", "cut",
+		"broken", "close_notify", "fin", "rst", "failed", "cut", "half_close",
 	}[k]
 }
 
@@ -82,6 +83,8 @@ type Event struct {
 	Head   []byte        // Message: the beginning of its payload; valid only during Step
 	Errno  syscall.Errno // FIN, RST, Failed: the socket's error, 0 for none
 	Open   bool          // FIN, RST, Failed: inside a frame or message of the peer
+
+	AfterFIN bool // RST: a FIN is known to have come before it
 }
 
 // A Log is all that happened on one connection, in the order in which this

@@ -2,101 +2,64 @@ package wire
 
 import (
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
-	"math/rand/v2"
 	"net"
 	"time"
 )
 
-// errNotAtBoundary refuses an own frame where it would fall inside another.
-var errNotAtBoundary = errors.New("wire: the outgoing stream stands inside a frame")
-
-// WriteClose writes an own Close frame, until the offset limit at most. The
-// library must have been let go. Where a failed write left half a frame behind
-// nothing can be said any more, and the error says so. Interrupt ends it with
-// ErrInterrupted.
-func (t *Tap) WriteClose(code int, reason string, limit time.Duration) error {
-	payload := AppendClosePayload(make([]byte, 0, 2+len(reason)), code, reason)
-	t.mu.Lock()
-	for t.inWrite {
-		t.idle.Wait()
-	}
-	if t.interrupted {
-		t.mu.Unlock()
-		return ErrInterrupted
-	}
-	if t.halfFrame || !t.out.boundary() {
-		now := t.tb.Now()
-		t.td.Step(Event{Kind: CloseFailed, Dir: Out, At: UserInstant(now), Seen: now})
-		t.mu.Unlock()
-		return errNotAtBoundary
-	}
-	t.conn.SetWriteDeadline(t.tb.Time(limit))
-	_, err := t.write(t.ownFrame(OpClose, payload))
-	if err != nil && t.stopped() {
-		return ErrInterrupted
-	}
-	return err
-}
-
-// stopped reports whether the owner's waits are to end.
-func (t *Tap) stopped() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.interrupted
-}
-
-// Ping writes a ping, unless a write is in progress or the library stands
-// inside a frame: a ping that would have to wait for another frame is not sent.
-// It may wait for room in the socket, until the library is let go. It reports
-// whether the ping was written.
-func (t *Tap) Ping() bool {
-	t.mu.Lock()
-	tr := &t.td.Trace
-	if t.letGo || t.inWrite || t.halfFrame || !t.out.boundary() || tr.OwnClose.Set() || tr.PeerClose.Set() {
-		t.mu.Unlock()
-		return false
-	}
-	_, err := t.write(t.ownFrame(OpPing, nil))
-	return err == nil
-}
-
-func (t *Tap) ownFrame(op Opcode, payload []byte) []byte {
-	var key [4]byte
-	binary.LittleEndian.PutUint32(key[:], rand.Uint32())
-	return AppendFrame(nil, op, payload, t.out.masked, key)
-}
-
 // Cut ends the connection without a Close. With reset it sends an RST (linger
 // 0); otherwise a FIN, for which it first takes what has arrived out of the
 // socket, since closing with unread bytes sends an RST (RFC 2525 section
-// 2.17). Over TLS no close_notify is sent: this is what a process's death
-// looks like.
+// 2.17). A peer that sends faster than they can be taken out gets the RST all
+// the same, and the Trace says so. Over TLS no close_notify is sent: this is what
+// a process's death looks like.
 func (t *Tap) Cut(reset bool) error {
 	var err error
+	var unread bool
 	if reset {
+		unread = t.sock.unread() > 0
 		err = t.sock.reset()
+		reset = err == nil
 	} else {
-		t.drain()
+		unread, reset = t.drain()
 	}
 	t.mu.Lock()
 	now := t.tb.Now()
 	t.td.Step(Event{Kind: Cut, Dir: Out, At: UserInstant(now), Seen: now})
-	t.td.Trace.Reset = reset && err == nil
+	t.td.Trace.Reset, t.td.Trace.Unread = reset, unread
 	t.mu.Unlock()
 	return errors.Join(err, t.sock.Close())
+}
+
+// Vanish ends the connection and sends nothing at all, neither FIN nor RST nor
+// what has not left yet. To the peer this is a cable that was pulled, until it
+// sends: then this host says that it knows of no such connection (an RST). The
+// error says why it cannot be done (see CanVanish); the connection is then as it
+// was.
+func (t *Tap) Vanish() error {
+	if err := t.sock.vanish(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	now := t.tb.Now()
+	t.td.Step(Event{Kind: Cut, Dir: Out, At: UserInstant(now), Seen: now})
+	t.td.Trace.Silent = true
+	t.mu.Unlock()
+	return nil
 }
 
 // maxDrain bounds the reads of a drain: a peer that sends without pause must
 // not keep the connection open.
 const maxDrain = 64
 
-func (t *Tap) drain() {
+// drain takes what has arrived out of the socket. It reports whether there was
+// any, and whether there is more than it took.
+func (t *Tap) drain() (found, more bool) {
 	var buf [2048]byte
 	plain := t.conn == net.Conn(t.sock)
 	for range maxDrain {
 		n, err := t.sock.tryRead(buf[:])
+		found = found || n > 0
 		t.mu.Lock()
 		if plain {
 			t.observe(buf[:n], t.sock.last)
@@ -106,23 +69,26 @@ func (t *Tap) drain() {
 		}
 		t.mu.Unlock()
 		if err != nil {
-			return
+			return found, false
 		}
 	}
+	return found, t.sock.unread() > 0
 }
 
 // discard takes what has arrived out of the socket unseen: closing with unread
-// bytes would send an RST.
-func (t *Tap) discard() {
-	if t.sock.stamp == nil {
-		return // a look without waiting is not to be had
-	}
+// bytes would send an RST. It reports whether there was any.
+func (t *Tap) discard() (found bool) {
 	var buf [2048]byte
 	for range maxDrain {
+		if t.sock.unread() == 0 {
+			return found // a read might wait
+		}
+		found = true
 		if _, err := t.sock.tryRead(buf[:]); err != nil {
-			return
+			return found
 		}
 	}
+	return found
 }
 
 // Confirm makes sure of a FIN that was read while own bytes were still under
@@ -137,13 +103,13 @@ func (t *Tap) Confirm(limit time.Duration) {
 	}
 	for pause := 50 * time.Microsecond; t.tb.Now() < limit && !t.stopped(); pause = min(2*pause, 5*time.Millisecond) {
 		soErr, state, outq, _ := t.sock.facts()
-		if state == tcpClose || soErr != 0 {
+		if t.sock.wasReset(soErr, state) {
 			t.mu.Lock()
 			now := t.tb.Now()
-			t.td.Trace.Ending, t.td.Trace.Errno = RST, soErr
+			t.td.Trace.Ending, t.td.Trace.Errno, t.td.Trace.AfterFIN = RST, soErr, true
 			t.td.Trace.End = UserInstant(now)
 			if t.td.log != nil {
-				t.td.log.add(Event{Kind: RST, At: UserInstant(now), Seen: now, Errno: soErr})
+				t.td.log.add(Event{Kind: RST, At: UserInstant(now), Seen: now, Errno: soErr, AfterFIN: true})
 			}
 			t.mu.Unlock()
 			return
@@ -175,8 +141,10 @@ func (t *Tap) Shut() error {
 	t.letGo = true
 	t.wake()
 	t.mu.Unlock()
-	if !ended {
-		t.discard()
+	if !ended && t.discard() {
+		t.mu.Lock()
+		t.td.Trace.Unread = true
+		t.mu.Unlock()
 	}
 	if c, ok := t.conn.(*tls.Conn); ok && polite {
 		return c.Close()

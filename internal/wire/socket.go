@@ -18,11 +18,12 @@ type socket struct {
 	tb    *Timebase
 	stamp *stamper // nil: reads are stamped by the clock of this process
 
-	last    Instant       // arrival of the last bytes read
-	end     Event         // FIN, RST or Failed, once seen
-	unacked bool          // at the end, or since, own bytes were not yet acknowledged
-	pending syscall.Errno // the last SO_ERROR taken: asking for it clears it
-	closed  atomic.Bool   // by this end
+	last    Instant        // arrival of the last bytes read
+	end     Event          // FIN, RST or Failed, once seen
+	unacked bool           // at the end, or since, own bytes were not yet acknowledged
+	pending atomic.Uintptr // the first SO_ERROR taken, an Errno: asking for it, or a write, clears it
+	closed  atomic.Bool    // by this end
+	finSent atomic.Bool    // by this end, without a close
 }
 
 // kernelFacts is what the kernel says of a socket at its end: the pending
@@ -106,9 +107,9 @@ func (s *socket) note(n int, wall int64, err error) {
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) || s.end.Kind != None {
 		return
 	}
+	s.end, s.unacked = s.ending(err)
 	now := s.tb.Now()
-	s.end = Event{At: UserInstant(now), Seen: now}
-	s.end.Kind, s.end.Errno, s.unacked = s.ending(err)
+	s.end.At, s.end.Seen = UserInstant(now), now
 }
 
 // infer notes the end of the connection by the error of a TLS session that
@@ -130,20 +131,27 @@ func (s *socket) infer(err error) {
 
 // ending tells a FIN from an RST. A reset that follows a FIN also reads as an
 // end of file; only the pending error (EPIPE) or the connection's state still
-// show it.
-func (s *socket) ending(err error) (Kind, syscall.Errno, bool) {
+// show it. unacked says that own bytes are still under way behind a FIN.
+func (s *socket) ending(err error) (ev Event, unacked bool) {
 	if !errors.Is(err, io.EOF) {
 		errno, _ := errors.AsType[syscall.Errno](err)
 		if errno == syscall.ECONNRESET || errno == syscall.EPIPE || errno == wsaConnReset {
-			return RST, errno, false
+			return Event{Kind: RST, Errno: errno}, false
 		}
-		return Failed, errno, false
+		return Event{Kind: Failed, Errno: errno}, false
 	}
 	soErr, state, outq, ok := s.facts()
-	if ok && (soErr == syscall.EPIPE || soErr == syscall.ECONNRESET || state == tcpClose) {
-		return RST, soErr, false
+	if ok && s.wasReset(soErr, state) {
+		return Event{Kind: RST, Errno: soErr, AfterFIN: soErr == syscall.EPIPE}, false
 	}
-	return FIN, 0, ok && outq > 0
+	return Event{Kind: FIN}, ok && outq > 0
+}
+
+// wasReset reports whether the facts of a connection whose end was read say that
+// it was reset. Once both ends have sent their FIN its state is the same without
+// an RST: the kernel keeps the rest of it elsewhere (TIME_WAIT).
+func (s *socket) wasReset(soErr syscall.Errno, state uint8) bool {
+	return soErr == syscall.EPIPE || soErr == syscall.ECONNRESET || state == tcpClose && !s.finSent.Load()
 }
 
 func (s *socket) facts() (soErr syscall.Errno, state uint8, outq int, ok bool) {
@@ -155,9 +163,29 @@ func (s *socket) facts() (soErr syscall.Errno, state uint8, outq int, ok bool) {
 		return 0, 0, 0, false
 	}
 	if soErr != 0 {
-		s.pending = soErr
+		s.pending.CompareAndSwap(0, uintptr(soErr))
 	}
-	return s.pending, state, outq, true
+	return syscall.Errno(s.pending.Load()), state, outq, true
+}
+
+// took notes that a write has failed with err: it has taken the pending error.
+func (s *socket) took(err error) {
+	errno, _ := errors.AsType[syscall.Errno](err)
+	if errno == syscall.ECONNRESET || errno == syscall.EPIPE {
+		s.pending.CompareAndSwap(0, uintptr(errno))
+	}
+}
+
+// unread is how many bytes have arrived that nobody has read, 0 also where the
+// platform cannot say.
+func (s *socket) unread() int {
+	if s.stamp != nil {
+		return s.stamp.unread()
+	}
+	if u, ok := s.Conn.(interface{ Unread() int }); ok {
+		return u.Unread()
+	}
+	return 0
 }
 
 // reset makes the coming Close send an RST (SO_LINGER with a time of 0).
@@ -167,4 +195,31 @@ func (s *socket) reset() error {
 		return errors.ErrUnsupported
 	}
 	return l.SetLinger(0)
+}
+
+// closeWrite sends this end's FIN; reading goes on.
+func (s *socket) closeWrite() error {
+	c, ok := s.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	s.finSent.Store(true) // before the peer can know
+	err := s.own(c.CloseWrite())
+	if err != nil {
+		s.finSent.Store(false)
+	}
+	return err
+}
+
+// vanish closes the socket and sends nothing.
+func (s *socket) vanish() error {
+	if v, ok := s.Conn.(interface{ Vanish() }); ok {
+		s.closed.Store(true)
+		v.Vanish()
+		return nil
+	}
+	if err := repair(s.Conn); err != nil {
+		return err
+	}
+	return s.Close()
 }

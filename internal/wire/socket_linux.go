@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,6 +13,8 @@ import (
 const (
 	soTimestampNS = 35     // SO_TIMESTAMPNS and SCM_TIMESTAMPNS
 	siocOutQ      = 0x5411 // SIOCOUTQ: bytes not yet acknowledged by the peer
+	siocInQ       = 0x541B // SIOCINQ: bytes that arrived and were not read
+	tcpRepair     = 19     // TCP_REPAIR
 	bindNoPort    = 24     // IP_BIND_ADDRESS_NO_PORT
 )
 
@@ -153,6 +157,52 @@ func (s *stamper) facts() (soErr syscall.Errno, state uint8, outq int) {
 		}
 	})
 	return soErr, state, outq
+}
+
+// unread is SIOCINQ, 0 on a socket that is closed.
+func (s *stamper) unread() (n int) {
+	s.raw.Control(func(fd uintptr) {
+		var q int32
+		_, _, errno := syscall.RawSyscall(syscall.SYS_IOCTL, fd, siocInQ, uintptr(unsafe.Pointer(&q)))
+		if errno == 0 {
+			n = int(q)
+		}
+	})
+	return n
+}
+
+// repair makes the coming close of a TCP connection send nothing.
+func repair(conn net.Conn) error {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	cerr := raw.Control(func(fd uintptr) {
+		err = os.NewSyscallError("setsockopt TCP_REPAIR", syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpRepair, 1))
+	})
+	return cmpErr(cerr, err)
+}
+
+// CanVanish reports whether this process may end connections without a sound,
+// and what it lacks if not.
+func CanVanish() error {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, syscall.IPPROTO_TCP)
+	if err != nil {
+		return fmt.Errorf("end a connection without a sound: %w", os.NewSyscallError("socket", err))
+	}
+	defer syscall.Close(fd)
+	switch err := syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpRepair, 1); err {
+	case nil:
+		return nil
+	case syscall.EPERM:
+		return fmt.Errorf("end a connection without a sound: %w: the capability CAP_NET_ADMIN is needed", err)
+	default:
+		return fmt.Errorf("end a connection without a sound: %w", os.NewSyscallError("setsockopt TCP_REPAIR", err))
+	}
 }
 
 // HoldStamps keeps the kernel's receive stamps switched on for as long as the

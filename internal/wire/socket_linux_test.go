@@ -64,7 +64,7 @@ func TestLinuxTellsAFINFromAnRST(t *testing.T) {
 			c.peer.rst()
 			c.wantState(tcpClose)
 			c.tap.Write(own)
-		}, tcpClose, RST, 0},
+		}, tcpClose, RST, syscall.ECONNRESET},
 		{"an RST whose error was asked for before", func(c *client) {
 			c.peer.rst()
 			c.wantState(tcpClose)
@@ -75,8 +75,8 @@ func TestLinuxTellsAFINFromAnRST(t *testing.T) {
 			c := openTCP(t, opening{})
 			tc.peer(c)
 			c.wantState(tc.state)
-			if tr := c.wantEnding(Aborted, tc.ending); tr.Errno != tc.errno {
-				t.Errorf("errno %v, want %v", tr.Errno, tc.errno)
+			if tr := c.wantEnding(Aborted, tc.ending); tr.Errno != tc.errno || tr.AfterFIN != (tc.errno == syscall.EPIPE) {
+				t.Errorf("errno %v, behind a FIN %t, want errno %v", tr.Errno, tr.AfterFIN, tc.errno)
 			}
 		})
 	}

@@ -19,6 +19,14 @@ func newStamper(net.Conn) *stamper { return nil }
 func (*stamper) read([]byte) (int, int64, error)    { return 0, 0, errors.ErrUnsupported }
 func (*stamper) tryRead([]byte) (int, int64, error) { return 0, 0, errors.ErrUnsupported }
 func (*stamper) facts() (syscall.Errno, uint8, int) { return 0, 0, 0 }
+func (*stamper) unread() int                        { return 0 }
+
+func repair(net.Conn) error { return errors.ErrUnsupported }
+
+// CanVanish reports that this platform cannot end connections without a sound.
+func CanVanish() error {
+	return fmt.Errorf("end a connection without a sound: %w: Linux is needed", errors.ErrUnsupported)
+}
 
 // HoldStamps reports that this platform has no kernel receive stamps.
 func HoldStamps() (io.Closer, error) {

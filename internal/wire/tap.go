@@ -21,9 +21,10 @@ var ErrInterrupted = errors.New("wire: interrupted")
 // an io.ReadWriteCloser; to the owner of the connection it is the connection's
 // end. It passes bytes through unaltered and keeps the Teardown.
 //
-// The library may read and write from two goroutines. Next, Cut, Confirm and
-// Shut belong to the one goroutine that owns the connection, after the
-// library's last read has returned.
+// The library may read and write from two goroutines. Next, Cut, Vanish, Confirm
+// and Shut belong to the one goroutine that owns the connection, after the
+// library's last read has returned. What the owner writes may come from another
+// goroutine, while the library still reads.
 type Tap struct {
 	conn net.Conn // plain text: sock, or the tls.Conn above it
 	sock *socket
@@ -41,6 +42,8 @@ type Tap struct {
 
 	letGo       bool // the library is refused from now on
 	owned       bool // the owner reads: the library's reads are refused
+	silenced    bool // the library may end the frame it stands inside, no more
+	outOwned    bool // the owner writes: the library's writes are refused
 	interrupted bool // the owner's waits are refused from now on
 	inRead      bool // a read of the library is inside the socket
 	inNext      bool // a read of the owner is inside the socket
@@ -199,68 +202,14 @@ func (t *Tap) ended(err error) {
 // Write is the library's.
 func (t *Tap) Write(p []byte) (int, error) {
 	t.mu.Lock()
-	for t.inWrite && !t.letGo {
+	for t.inWrite && !t.refused() {
 		t.idle.Wait()
 	}
-	if t.letGo {
+	if t.refused() {
 		t.mu.Unlock()
 		return 0, net.ErrClosed
 	}
-	return t.write(p)
-}
-
-// write passes p to the socket. It is entered with the mutex held and no write
-// in progress, and leaves it unlocked. Own Close frames are noted before they
-// are handed to the socket: the peer's answer may arrive before write returns.
-func (t *Tap) write(p []byte) (int, error) {
-	t.inWrite = true
-	closing := t.announce(p)
-	t.mu.Unlock()
-
-	n, err := t.conn.Write(p)
-
-	t.mu.Lock()
-	t.inWrite = false
-	if t.wokenWrite {
-		t.wokenWrite = false
-		t.conn.SetWriteDeadline(time.Time{})
-	}
-	if err != nil {
-		t.halfFrame = true
-	}
-	if closing {
-		kind := CloseDone
-		if err != nil {
-			kind = CloseFailed
-		}
-		now := t.tb.Now()
-		t.td.Step(Event{Kind: kind, Dir: Out, At: UserInstant(now), Seen: now})
-		if err == nil && t.td.Trace.Ending == FIN {
-			t.sock.unacked = true // nobody has looked since
-		}
-	}
-	t.idle.Broadcast()
-	t.mu.Unlock()
-	return n, err
-}
-
-// announce feeds outgoing bytes to the decoder before they are written and
-// reports whether a Close is among them.
-func (t *Tap) announce(p []byte) (closing bool) {
-	now := t.tb.Now()
-	for off := 0; ; {
-		n, ev, done := t.out.next(p[off:])
-		if done {
-			return closing
-		}
-		off += n
-		if ev.Kind == None || ev.Kind == Broken {
-			continue // what is broken on the way out is the peer's to judge
-		}
-		closing = closing || ev.Kind == Close
-		ev.At, ev.Seen, ev.Dir = UserInstant(now), now, Out
-		t.td.Step(ev)
-	}
+	return t.write(p, t.announce(p))
 }
 
 // Close lets the library go. The library calls it under its own locks, so it
@@ -283,14 +232,14 @@ func (t *Tap) LetGo() {
 	t.wake()
 }
 
-// wake moves the deadlines of the library's read and of a write in progress to
-// the past.
+// wake moves the deadlines of the library's read and of its write in progress
+// to the past; after Interrupt also that of the owner's write.
 func (t *Tap) wake() {
 	if t.inRead && !t.wokenRead {
 		t.wokenRead = true
 		t.arm(past)
 	}
-	if t.inWrite && !t.wokenWrite {
+	if t.inWrite && !t.wokenWrite && (t.interrupted || !t.outOwned) {
 		t.wokenWrite = true
 		t.conn.SetWriteDeadline(past)
 	}

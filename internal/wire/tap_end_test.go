@@ -40,7 +40,13 @@ func TestAnEndIsToldByTheSocket(t *testing.T) {
 		{"an RST whose error a write has eaten", func(c *client) {
 			c.peer.rst()
 			c.tap.Write(AppendFrame(nil, OpPing, nil, true, [4]byte{}))
-		}, RST, 0, false},
+		}, RST, syscall.ECONNRESET, false},
+		{"a FIN, then an RST whose error a write has eaten", func(c *client) {
+			c.peer.close()
+			for range 2 {
+				c.tap.Write(AppendFrame(nil, OpPing, nil, true, [4]byte{}))
+			}
+		}, RST, syscall.EPIPE, false},
 		{"an RST whose error was asked for before", func(c *client) {
 			c.peer.rst()
 			c.tap.Unsent()
@@ -53,6 +59,9 @@ func TestAnEndIsToldByTheSocket(t *testing.T) {
 				tr := c.wantEnding(Aborted, tc.ending)
 				if tr.Errno != tc.errno || tr.Truncated != tc.cut || !tr.End.Set() {
 					t.Errorf("errno %v, truncated %t, want %v, %t", tr.Errno, tr.Truncated, tc.errno, tc.cut)
+				}
+				if want := tc.errno == syscall.EPIPE; tr.AfterFIN != want {
+					t.Errorf("the RST came behind a FIN: %t, want %t", tr.AfterFIN, want)
 				}
 				before := tr
 				if err := c.next(time.Second); !errors.Is(err, io.EOF) {
@@ -106,6 +115,9 @@ func TestConfirmWaitsForWhatBecomesOfTheReply(t *testing.T) {
 				c.wantEnding(Closed, FIN) // as far as anyone can tell
 				c.tap.Confirm(c.tb.Now() + time.Second)
 				tr := c.wantTrace(Closed, tc.ending)
+				if tr.AfterFIN != (tc.ending == RST) {
+					t.Errorf("the RST came behind a FIN: %t", tr.AfterFIN)
+				}
 				// Confirm looks at growing intervals of up to 5 ms.
 				if d := time.Since(written); d < tc.took || d > tc.took+5*time.Millisecond {
 					t.Errorf("Confirm came back %v after the reply, want %v", d, tc.took)

@@ -31,6 +31,10 @@ func (s State) String() string {
 
 // A Trace is what is known of one connection's teardown: the first time of
 // each event of interest and the facts that classification needs.
+//
+// Unread says that this end took no notice of all that the peer had sent:
+// closing then sends an RST in place of the FIN (RFC 2525 section 2.17). The
+// Tap takes the bytes out of the socket before, so only the flag tells.
 type Trace struct {
 	State State
 
@@ -48,13 +52,13 @@ type Trace struct {
 	End       Instant // peer's FIN or RST, or the connection's failure
 	Ending    Kind    // None, FIN, RST or Failed
 	Errno     syscall.Errno
-	AfterFIN  bool    // the RST came behind a FIN
+	AfterFIN  bool    // the RST is known to have come behind a FIN
 	HalfClose Instant // own FIN without a close of the socket
 	Cut       Instant // own planned cut
-	Reset     bool    // the cut was made by RST
+	Reset     bool    // the cut was made by RST, or became one
 	Silent    bool    // the cut sent nothing at all
 	Shut      Instant // own close of the socket
-	Unread    bool    // bytes of the peer were unread at the own cut or close
+	Unread    bool    // bytes of the peer were unread in the socket at the own cut or close
 
 	Rule      Rule // first rule broken by the peer
 	Truncated bool // the end came inside a frame or message of the peer
@@ -115,7 +119,9 @@ func (t *Teardown) Step(ev Event) {
 	case Ping, Pong, CloseNotify:
 		t.other(ev)
 	case Broken:
-		t.breach(ev.Rule)
+		if ev.Dir == In {
+			t.breach(ev.Rule)
+		}
 	case Close:
 		t.close(ev)
 	case CloseDone:
@@ -130,8 +136,10 @@ func (t *Teardown) Step(ev Event) {
 		tr.OwnCloseLost = true
 	case FIN, RST, Failed:
 		tr.End, tr.Ending, tr.Errno = ev.At, ev.Kind, ev.Errno
-		tr.Truncated = ev.Open
+		tr.AfterFIN, tr.Truncated = ev.AfterFIN, ev.Open
 		t.abort()
+	case HalfClosed:
+		tr.HalfClose = ev.At
 	case Cut:
 		tr.Cut = ev.At
 		t.abort()
@@ -176,8 +184,14 @@ func (t *Teardown) close(ev Event) {
 }
 
 func (t *Teardown) other(ev Event) {
-	if ev.Kind == CloseNotify && !t.Trace.Notify.Set() {
-		t.Trace.Notify = ev.At
+	tr := &t.Trace
+	switch {
+	case ev.Kind != CloseNotify:
+		if ev.Dir == In && tr.PeerClose.Set() {
+			tr.LateControl++
+		}
+	case !tr.Notify.Set():
+		tr.Notify = ev.At
 	}
 }
 
