@@ -27,6 +27,7 @@ func randomOutcomes(rng *rand.Rand, n int) []Outcome {
 			Forward:     rng.IntN(10) == 0,
 			ClosedFirst: Side(rng.IntN(NumSides)),
 			Messages:    Messages{Sent: rng.Uint64N(9), Received: rng.Uint64N(9), Skipped: rng.Uint64N(2), Lost: rng.Uint64N(2), AfterClose: rng.Uint64N(2)},
+			Flags:       Flags(rng.IntN(1 << NumFlags)),
 			Ended:       time.Duration(i) * time.Millisecond,
 		}
 		if rng.IntN(2) == 0 {
@@ -179,6 +180,30 @@ func TestDetailsKeepTheFirstByTextAndCountTheRest(t *testing.T) {
 	}
 }
 
+func TestEachFlagIsCountedInItsClass(t *testing.T) {
+	s := NewSummary(mix())
+	for f := range Flag(NumFlags) {
+		for other := range f + 1 {
+			o := Outcome{Class: Clean, Opened: true}
+			o.Flags.Set(f, true)
+			o.Flags.Set(other, true)
+			s.Add(&o, nil)
+		}
+	}
+	s = merged(s, s)
+	for f, n := range s.Outcomes[0][Clean].Flags {
+		// Once in each of f+1 sets as the first, then as the other of those behind it.
+		if want := uint64(2 * NumFlags); n != want {
+			t.Errorf("%s: %d, want %d", Flag(f), n, want)
+		}
+	}
+	for c := range Class(NumClasses) {
+		if c != Clean && s.Outcomes[0][c].Flags != [NumFlags]uint64{} {
+			t.Errorf("%s has the flags of clean: %v", c, s.Outcomes[0][c].Flags)
+		}
+	}
+}
+
 func TestAnOutcomeClosedForwardCountsButIsNotLatency(t *testing.T) {
 	s := NewSummary(mix())
 	o := Outcome{Class: Clean, Opened: true, Forward: true, CodeSent: 1000, CodeReceived: 1000}
@@ -258,6 +283,9 @@ func TestAddOnAWarmSummaryDoesNotAllocate(t *testing.T) {
 		o.Phases[p] = Sample{D: 3 * time.Millisecond, OK: true, Kernel: true}
 	}
 	timeline := func() []Moment { t.Error("asked for the timeline of an ordinary connection"); return nil }
+	for f := range Flag(NumFlags) {
+		o.Flags.Set(f, true)
+	}
 	s.Add(&o, timeline)
 	if n := testing.AllocsPerRun(1000, func() { s.Add(&o, timeline) }); n != 0 {
 		t.Errorf("%v allocations per outcome", n)

@@ -3,6 +3,7 @@ package stats
 import (
 	"encoding"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +46,8 @@ func TestEveryNameReadsBackAsItsValue(t *testing.T) {
 		func(b []byte) (int, error) { var c Cause; err := c.UnmarshalText(b); return int(c), err })
 	check("side", NumSides, func(i int) encoding.TextMarshaler { return Side(i) },
 		func(b []byte) (int, error) { var s Side; err := s.UnmarshalText(b); return int(s), err })
+	check("flag", NumFlags, func(i int) encoding.TextMarshaler { return Flag(i) },
+		func(b []byte) (int, error) { var f Flag; err := f.UnmarshalText(b); return int(f), err })
 }
 
 func TestTheNamesAreTheVocabularyOfResults(t *testing.T) {
@@ -62,9 +65,18 @@ func TestTheNamesAreTheVocabularyOfResults(t *testing.T) {
 	for p := range Phase(NumPhases) {
 		names = append(names, p.String())
 	}
-	want = "open_lag close_lag connect tls upgrade close_handshake close_scheduled notice reply fin teardown read_lag"
+	want = "open_lag close_lag connect tls upgrade close_handshake close_scheduled notice reply fin teardown give_up read_lag"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("phases\n got %s\nwant %s", got, want)
+	}
+	names = nil
+	for f := range Flag(NumFlags) {
+		names = append(names, f.String())
+	}
+	want = "simultaneous code_echo code_1000 code_none code_other data_after_own_close control_after_close lost_messages " +
+		"truncated no_close_notify late_fin fin_then_rst unread_at_close"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("flags\n got %s\nwant %s", got, want)
 	}
 }
 
@@ -81,8 +93,13 @@ func TestPrematureIsWhatDotNetCallsClosedPrematurely(t *testing.T) {
 	}
 }
 
-func TestEachModeExpectsOneClass(t *testing.T) {
-	for mode, want := range map[string]Class{"active": Clean, "passive": Clean, "abort": Cut} {
+func TestEachModeExpectsWhatItIsFor(t *testing.T) {
+	for mode, want := range map[string][]Class{
+		"active": {Clean}, "output": {Clean}, "simultaneous": {Clean}, "stall": {Clean},
+		"passive": {Clean, Cut}, "bad_close": {Clean, Cut},
+		"abort": {Cut}, "half_close": {Cut}, "mute": {Cut}, "vanish": {Cut},
+		"a mode of the future": nil,
+	} {
 		for c := range Class(NumClasses) {
 			got := Expected(mode, c)
 			switch {
@@ -92,9 +109,27 @@ func TestEachModeExpectsOneClass(t *testing.T) {
 				}
 			case got == nil:
 				t.Errorf("%s %s: expected is none", mode, c)
-			case *got != (c == want):
+			case *got != slices.Contains(want, c):
 				t.Errorf("%s %s: expected is %v", mode, c, *got)
 			}
+		}
+	}
+}
+
+func TestASetOfFlagsHasWhatWasPutInAndNothingElse(t *testing.T) {
+	var none, all Flags
+	for f := range Flag(NumFlags) {
+		var one Flags
+		one.Set(f, true)
+		one.Set((f+1)%Flag(NumFlags), false)
+		all.Set(f, true)
+		for other := range Flag(NumFlags) {
+			if one.Has(other) != (other == f) {
+				t.Errorf("the set of %s: has %s is %v", f, other, one.Has(other))
+			}
+		}
+		if none.Has(f) || !all.Has(f) {
+			t.Errorf("%s: in the empty set %v, in the full set %v", f, none.Has(f), all.Has(f))
 		}
 	}
 }

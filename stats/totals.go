@@ -105,8 +105,8 @@ func (s *Summary) Conserved() error {
 		for c := range Class(NumClasses) {
 			count := &s.Outcomes[e][c]
 			classes += count.N
-			if max(count.Forward, sum(count.Detail)) > count.N {
-				wrong("%s %s: %d forward and %d with detail of %d", entry.Name, c, count.Forward, sum(count.Detail), count.N)
+			if err := count.conserved(); err != nil {
+				wrong("%s %s: %w", entry.Name, c, err)
 			}
 		}
 	}
@@ -136,6 +136,19 @@ func (s *Summary) Conserved() error {
 		wrong("%d connections ended and %d say who closed first", n.Ended, sides)
 	}
 	return errors.Join(problems...)
+}
+
+// conserved checks that no part of the count is more than all of it.
+func (c *Count) conserved() error {
+	if max(c.Forward, sum(c.Detail)) > c.N {
+		return fmt.Errorf("%d forward and %d with detail of %d", c.Forward, sum(c.Detail), c.N)
+	}
+	for f, flagged := range c.Flags {
+		if flagged > c.N {
+			return fmt.Errorf("%d with %s of %d", flagged, Flag(f), c.N)
+		}
+	}
+	return nil
 }
 
 func sum[K comparable](counts map[K]uint64) uint64 {

@@ -49,6 +49,7 @@ func TestALostOrDoubledConnectionIsNoticed(t *testing.T) {
 		{"an unopened end too many", func(s *Summary) { s.Connections.Opened++ }, "that did not open"},
 		{"forward beyond the count", func(s *Summary) { s.Outcomes[1][Clean].Forward = 999 }, "slow clean: 999 forward"},
 		{"details beyond the count", func(s *Summary) { s.Outcomes[1][Clean].Detail = map[string]uint64{"x": 999} }, "999 with detail"},
+		{"a flag beyond the count", func(s *Summary) { s.Outcomes[1][Clean].Flags[LateFIN] = 999 }, "slow clean: 999 with late_fin of"},
 		{"an end without a side", func(s *Summary) { s.ClosedFirst[Server]-- }, "who closed first"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
