@@ -49,6 +49,7 @@ func twoConnections(t *testing.T) Interval {
 		Messages: stats.Messages{Sent: 4, Received: 4},
 	}
 	active.InvalidState[stats.Probe] = 2
+	active.Flags.Set(stats.CodeEcho, true)
 	active.Phases[stats.CloseHandshake] = stats.Sample{D: 1_550_000, OK: true, Kernel: true}
 	active.Phases[stats.Teardown] = stats.Sample{D: 2_000_000, OK: true}
 	refused := stats.Outcome{N: 1, Entry: 1, Class: stats.OpenFailed, Detail: "refused"}

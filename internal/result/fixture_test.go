@@ -54,6 +54,7 @@ func interval(t *testing.T, rng *rand.Rand, shard string, second, n int) Interva
 			Forward:     rng.IntN(9) == 0,
 			ClosedFirst: stats.Side(rng.IntN(stats.NumSides)),
 			Messages:    stats.Messages{Sent: 3, Received: 2, Skipped: 1, Lost: rng.Uint64N(2), AfterClose: rng.Uint64N(2)},
+			Flags:       stats.Flags(rng.IntN(1 << stats.NumFlags)),
 		}
 		s.Connections.Started++
 		if o.Class != stats.OpenFailed && o.Class != stats.ToolError {

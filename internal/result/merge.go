@@ -78,6 +78,12 @@ func (s *Span) counts(sum *stats.Summary) error {
 			return fmt.Errorf("%s %s: counted twice", o.Name, o.Class)
 		}
 		*count = stats.Count{N: o.Count, Forward: o.Forward, Detail: o.Detail}
+		for f, flagged := range o.Flags {
+			if int(f) >= stats.NumFlags {
+				return fmt.Errorf("%s %s: %s is no flag", o.Name, o.Class, f)
+			}
+			count.Flags[f] = flagged
+		}
 	}
 	sum.InvalidState = [stats.NumCauses]uint64{
 		stats.Probe:       s.Errors.InvalidState.Probe,

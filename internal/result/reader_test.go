@@ -191,6 +191,7 @@ func TestAStreamThatIsNoneOrAnothersIsRefused(t *testing.T) {
 		{"a torn stream with another behind it", join(good[:1], []string{good[1][:50]}, stream(header(t, "2/2", 0))), "where files were joined, pass them one by one"},
 		{"a newer schema", strings.Replace(join(good), `{"wsload":1,`, `{"wsload":2,`, 1), "the stream has schema 2, this wsload reads schema 1"},
 		{"a class of the future", strings.Replace(join(good), `"class":"`, `"class":"new_`, 1), `unknown name "new_`},
+		{"a flag of the future", strings.Replace(join(good), `"flags":{"`, `"flags":{"new_`, 1), `read result line 2: not a line of a result stream: read flag: unknown name "new_`},
 		{"two runs", join(good, edited(func(h *Header) { h.Run = "run-8" })), `it is of run "run-8" and the lines before are of run "run-7"`},
 		{"a shard twice", join(good, good), "shard 1/2 appears twice (pass each stream once)"},
 		{"an end twice", join(good, good[2:]), "shard 1/2 appears twice"},
@@ -255,7 +256,7 @@ func TestShardsOfAnotherPlanOrMachineAreTold(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(`{"wsload":1,"run":"r","shard":"1/1","interval_ns":1000000000,"mix":[{"name":"a","mode":"active"}]}` + "\n" +
 		`{"interval":{"run":"r","shard":"1/1","from_ns":0,"to_ns":5,"connections":{"started":1,"ended":1},` +
-		`"outcomes":[{"name":"a","mode":"active","class":"clean","count":1}]}}` + "\n" +
+		`"outcomes":[{"name":"a","mode":"active","class":"clean","count":1,"flags":{"code_echo":1}}]}}` + "\n" +
 		`{"end":{"run":"r","shard":"1/1","complete":true}}` + "\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		doc, err := readAll(text)

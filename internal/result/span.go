@@ -38,13 +38,14 @@ type Connections struct {
 
 // Outcome is how often one class ended one entry of the mix.
 type Outcome struct {
-	Name     string            `json:"name"`
-	Mode     string            `json:"mode"`
-	Class    stats.Class       `json:"class"`
-	Count    uint64            `json:"count"`
-	Forward  uint64            `json:"forward"`  // of these, closed before their plan because the run ended
-	Expected *bool             `json:"expected"` // null where the class says nothing: interrupted
-	Detail   map[string]uint64 `json:"detail,omitempty"`
+	Name     string                `json:"name"`
+	Mode     string                `json:"mode"`
+	Class    stats.Class           `json:"class"`
+	Count    uint64                `json:"count"`
+	Forward  uint64                `json:"forward"`         // of these, closed before their plan because the run ended
+	Expected *bool                 `json:"expected"`        // null where the class says nothing: interrupted
+	Flags    map[stats.Flag]uint64 `json:"flags,omitempty"` // of these, those with a flag; one connection may have several
+	Detail   map[string]uint64     `json:"detail,omitempty"`
 }
 
 // Errors counts what .NET calls ConnectionClosedPrematurely and InvalidState.
@@ -164,11 +165,21 @@ func newSpan(iv Interval, enc *stats.Encoder) Span {
 }
 
 func newOutcome(entry stats.Entry, c stats.Class, n *stats.Count) Outcome {
-	return Outcome{
+	o := Outcome{
 		Name: entry.Name, Mode: entry.Mode, Class: c,
 		Count: n.N, Forward: n.Forward, Expected: stats.Expected(entry.Mode, c),
 		Detail: maps.Clone(n.Detail),
 	}
+	for f, flagged := range n.Flags {
+		if flagged == 0 {
+			continue
+		}
+		if o.Flags == nil {
+			o.Flags = make(map[stats.Flag]uint64)
+		}
+		o.Flags[stats.Flag(f)] = flagged
+	}
+	return o
 }
 
 func newLatency(entry stats.Entry, p stats.Phase, l *stats.Latency, enc *stats.Encoder) Latency {

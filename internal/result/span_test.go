@@ -60,6 +60,7 @@ func TestASpanThatContradictsItselfIsRefused(t *testing.T) {
 		{"class of an unknown entry", func(s *Span) { s.Outcomes[0].Name = "x" }, `the mix has no entry "x" of mode "active"`},
 		{"class of another mode", func(s *Span) { s.Outcomes[0].Mode = "abort" }, `the mix has no entry "active" of mode "abort"`},
 		{"class counted twice", func(s *Span) { s.Outcomes = append(s.Outcomes, s.Outcomes[0]) }, "counted twice"},
+		{"a flag that is none", func(s *Span) { s.Outcomes[0].Flags = map[stats.Flag]uint64{stats.Flag(stats.NumFlags): 1} }, "is no flag"},
 		{"more sides than ends", func(s *Span) { s.TCPClosedFirst.Client = 999 }, "tcp_closed_first"},
 		{"a code that is none", func(s *Span) { s.Codes.Sent["zero"] = 1 }, `"zero" is not a Close code`},
 		{"a code out of range", func(s *Span) { s.Codes.Received["65536"] = 1 }, `"65536" is not a Close code`},
@@ -80,6 +81,38 @@ func TestASpanThatContradictsItselfIsRefused(t *testing.T) {
 	}
 }
 
+func TestFlagsAreWrittenByNameAndOnlyThoseThatWereMet(t *testing.T) {
+	s := stats.NewSummary(mix(t))
+	for i := range 3 {
+		o := stats.Outcome{Class: stats.Clean, Opened: true}
+		o.Flags.Set(stats.CodeEcho, true)
+		o.Flags.Set(stats.LateFIN, i == 0)
+		s.Add(&o, nil)
+	}
+	text, err := json.Marshal(newSpan(Interval{Summary: s}, new(stats.Encoder)).Outcomes)
+	if want := `"flags":{"code_echo":3,"late_fin":1}`; err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("%s, %v; want %s in it", text, err, want)
+	}
+}
+
+func TestThePhaseOfAMutePeerFlowsThrough(t *testing.T) {
+	s := stats.NewSummary([]stats.Entry{{Name: "mute", Mode: "mute"}})
+	o := stats.Outcome{Class: stats.Cut, Detail: "fin", Opened: true}
+	o.Phases[stats.GiveUp] = stats.Sample{D: 10_000_000_000, OK: true}
+	s.Add(&o, nil)
+	span := newSpan(Interval{Summary: s}, new(stats.Encoder))
+	if len(span.Latency) != 1 || span.Latency[0].Phase != stats.GiveUp || span.Latency[0].Clock != stats.ClockUser {
+		t.Fatalf("latency: %+v", span.Latency)
+	}
+	got := stats.NewSummary(s.Entries)
+	if err := span.AddTo(got); err != nil {
+		t.Fatal(err)
+	}
+	if d := diff(s, got); d != "" {
+		t.Errorf("(-summary +read back)\n%s", d)
+	}
+}
+
 func TestOnlyWhatHappenedIsWritten(t *testing.T) {
 	s := stats.NewSummary(mix(t))
 	o := stats.Outcome{Entry: 1, Class: stats.Interrupted, Opened: true}
@@ -89,6 +122,9 @@ func TestOnlyWhatHappenedIsWritten(t *testing.T) {
 	span := newSpan(Interval{Summary: s}, new(stats.Encoder))
 	if len(span.Outcomes) != 1 || span.Outcomes[0].Class != stats.Interrupted || span.Outcomes[0].Expected != nil {
 		t.Errorf("outcomes: %+v", span.Outcomes)
+	}
+	if text, err := json.Marshal(span.Outcomes[0]); err != nil || strings.Contains(string(text), "flags") {
+		t.Errorf("an outcome without flags: %s, %v", text, err)
 	}
 	if len(span.Latency) != 2 || span.Latency[0].Phase != stats.Upgrade || span.Latency[1].Phase != stats.Notice {
 		t.Fatalf("latency: %+v", span.Latency)
