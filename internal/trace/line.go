@@ -17,23 +17,24 @@ type Header struct {
 
 // A Line is one connection.
 type Line struct {
-	Run        string  `json:"run"`
-	N          uint64  `json:"n"`
-	Entry      string  `json:"entry"` // its name in the mix
-	Mode       string  `json:"mode"`
-	Generation uint64  `json:"generation"`
-	Local      string  `json:"local,omitempty"`  // TCP address, once connected
-	Remote     string  `json:"remote,omitempty"` // the same of the peer
-	Planned    Planned `json:"planned"`
-	Class      string  `json:"class"`
-	Detail     string  `json:"detail,omitempty"`
-	Rule       string  `json:"rule,omitempty"`    // the first rule that the peer broke
-	Expected   *bool   `json:"expected"`          // null where the class says nothing: interrupted
-	Forward    bool    `json:"forward"`           // closed before its plan because the run ended
-	Failure    string  `json:"failure,omitempty"` // why it did not open
-	Library    string  `json:"library,omitempty"` // the client library's error; the wire decides, not it
-	Events     []Event `json:"events"`
-	Dropped    int     `json:"dropped,omitempty"` // events that were too many to keep
+	Run        string   `json:"run"`
+	N          uint64   `json:"n"`
+	Entry      string   `json:"entry"` // its name in the mix
+	Mode       string   `json:"mode"`
+	Generation uint64   `json:"generation"`
+	Local      string   `json:"local,omitempty"`  // TCP address, once connected
+	Remote     string   `json:"remote,omitempty"` // the same of the peer
+	Planned    Planned  `json:"planned"`
+	Class      string   `json:"class"`
+	Detail     string   `json:"detail,omitempty"`
+	Flags      []string `json:"flags,omitempty"`   // names of what the class does not say, as in results
+	Rule       string   `json:"rule,omitempty"`    // the first rule that the peer broke
+	Expected   *bool    `json:"expected"`          // null where the class says nothing: interrupted
+	Forward    bool     `json:"forward"`           // closed before its plan because the run ended
+	Failure    string   `json:"failure,omitempty"` // why it did not open
+	Library    string   `json:"library,omitempty"` // the client library's error; the wire decides, not it
+	Events     []Event  `json:"events"`
+	Dropped    int      `json:"dropped,omitempty"` // events that were too many to keep
 }
 
 // Planned is when a connection was to begin and to end.

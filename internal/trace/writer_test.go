@@ -61,6 +61,20 @@ func TestATraceIsItsHeaderAndThenTheLinesInTheirOrder(t *testing.T) {
 	}
 }
 
+func TestTheFlagsOfALineAreAListAndAbsentWhereThereAreNone(t *testing.T) {
+	g := opened()
+	w := NewWriter(g, Header{})
+	w.Add(&Line{Class: "clean"})
+	w.Add(&Line{Class: "clean", Flags: []string{"simultaneous", "code_echo"}})
+	if _, err := w.End(); err != nil {
+		t.Fatal(err)
+	}
+	lines := g.lines()
+	if strings.Contains(lines[1], "flags") || !strings.Contains(lines[2], `"flags":["simultaneous","code_echo"]`) {
+		t.Errorf("got %q", lines[1:])
+	}
+}
+
 func TestASlowDiskCostsLinesAndNoTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
