@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A Mode is what the client does to end a connection.
@@ -79,6 +80,19 @@ func (m Mode) has(key string) bool {
 	return only == nil || slices.Contains(only, m)
 }
 
+// triggers gives the keys of a trigger that serve the mode.
+func (m Mode) triggers() []string {
+	switch m {
+	case Passive:
+		return []string{"send", "violate", "http", "exec", "wait"}
+	case Simultaneous:
+		return []string{"send", "http", "exec"}
+	case Mute:
+		return []string{"send", "http", "exec", "wait"}
+	}
+	return nil
+}
+
 // DefaultClose gives an entry of the mix with the values that mode has where
 // a configuration names none: weight 1, and the mode as the name.
 func DefaultClose(mode Mode) Close {
@@ -122,13 +136,45 @@ type Close struct {
 type Trigger struct {
 	Send    string  `key:"send"`    // text message that orders the server to close; {{n}} allowed
 	Violate Violate `key:"violate"` // a frame for which every conformant server must fail the connection
-	HTTP    string  `key:"http"`    // a request, "POST http://host/path"; {{n}} allowed
-	Exec    string  `key:"exec"`    // a command for the shell; {{n}} allowed
+	HTTP    string  `key:"http"`    // a request: "GET http://host/path", or the URL alone for POST; {{n}} allowed
+	Exec    string  `key:"exec"`    // a command for the shell, which does not see ${VAR} but its value; {{n}} allowed
 	Wait    bool    `key:"wait"`    // nothing is done: the server closes by itself
 }
 
-// Shared reports whether one firing of the trigger is for all connections
-// whose closes are planned for the same moment.
+// given lists the keys that are set.
+func (t *Trigger) given() []string {
+	var keys []string
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{
+		{"send", t.Send != ""}, {"violate", t.Violate != ""}, {"http", t.HTTP != ""}, {"exec", t.Exec != ""}, {"wait", t.Wait},
+	} {
+		if k.set {
+			keys = append(keys, k.name)
+		}
+	}
+	return keys
+}
+
+// Request gives the method and the URL of HTTP, POST where it names no
+// method, and nothing where HTTP is empty. {{n}} still stands in the URL.
+func (t *Trigger) Request() (method, url string) {
+	if t.HTTP == "" {
+		return "", ""
+	}
+	text := strings.TrimSpace(t.HTTP)
+	space := strings.IndexFunc(text, unicode.IsSpace)
+	// A URL may have a space too, in {{ n }} or by mistake.
+	if space < 0 || strings.ContainsAny(text[:space], ":/?#{") {
+		return "POST", text
+	}
+	return text[:space], strings.TrimSpace(text[space:])
+}
+
+// Shared reports whether the trigger acts on the server as a whole: the
+// connections whose closes are planned for the same moment then share one
+// firing of http or exec.
 func (t *Trigger) Shared() bool { return t.HTTP != "" || t.Exec != "" }
 
 // OrdersCut reports whether the trigger asks the server to end TCP without a
@@ -195,8 +241,10 @@ const (
 
 // UnmarshalText reads one of the moments, or nothing.
 func (w *When) UnmarshalText(text []byte) error {
-	return setWord(w, "moment to abort", text, Idle, Receiving, MidMessage, AfterClose)
+	return setWord(w, "moment to abort", text, moments()...)
 }
+
+func moments() []When { return []When{Idle, Receiving, MidMessage, AfterClose} }
 
 // Violate is a frame that breaks RFC 6455 so that a server must fail the
 // connection (section 7.1.7).
@@ -211,7 +259,11 @@ const (
 
 // UnmarshalText reads one of the violations, or nothing.
 func (v *Violate) UnmarshalText(text []byte) error {
-	return setWord(v, "violation", text, ViolateOpcode, ViolateRSV, ViolateUnmasked, ViolateOversize)
+	return setWord(v, "violation", text, violations()...)
+}
+
+func violations() []Violate {
+	return []Violate{ViolateOpcode, ViolateRSV, ViolateUnmasked, ViolateOversize}
 }
 
 // Payload is the Close of the mode bad_close. "" stands in entries of other
@@ -252,20 +304,26 @@ const codePrefix = "code-"
 // badCodes are those that PayloadEach takes (section 7.4).
 var badCodes = [...]int{0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535}
 
-// payloads lists all that PayloadEach takes in turn.
-func payloads() []Payload {
-	all := []Payload{
+// namedPayloads lists those with a name of their own.
+func namedPayloads() []Payload {
+	return []Payload{
 		PayloadEmpty, PayloadCodeOnly, PayloadLongReason, PayloadInside,
 		PayloadTwice, PayloadPingAfter, PayloadDataAfter, PayloadBehindBig,
 		PayloadShort, PayloadOversize, PayloadBadUTF8, PayloadFragmented, PayloadUnmasked,
 	}
+}
+
+// payloads lists all that PayloadEach takes in turn.
+func payloads() []Payload {
+	all := namedPayloads()
 	for _, code := range badCodes {
 		all = append(all, Payload(codePrefix+strconv.Itoa(code)))
 	}
 	return all
 }
 
-// Of gives the payload of connection n.
+// Of gives the payload of connection n. PayloadEach gives all of them in turn
+// as n counts up.
 func (p Payload) Of(n uint64) Payload {
 	if p != PayloadEach {
 		return p
@@ -274,15 +332,15 @@ func (p Payload) Of(n uint64) Payload {
 	return all[n%uint64(len(all))]
 }
 
-// Code gives the status code of a payload that is a code which must not be
-// sent.
+// Code gives the status code, 0 to 65535, of a payload that is a code which
+// must not be sent.
 func (p Payload) Code() (code int, ok bool) {
 	text, ok := strings.CutPrefix(string(p), codePrefix)
-	if !ok {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if !ok || err != nil || strconv.FormatUint(n, 10) != text { // one spelling each: results are grouped by it
 		return 0, false
 	}
-	code, err := strconv.Atoi(text)
-	return code, err == nil
+	return int(n), true
 }
 
 // Malformed reports whether a server must fail the connection for it, by a
@@ -300,25 +358,33 @@ func (p Payload) Trails() bool {
 
 // UnmarshalText reads one of the payloads, or nothing.
 func (p *Payload) UnmarshalText(text []byte) error {
-	if code, ok := Payload(text).Code(); ok && code >= 0 && code <= 65535 && code != emptyClose && closeCodeFault(code) == "" {
-		return &textError{what: "payload", text: string(text), msg: "a Close may carry that code", hint: "use it as the code of mode active"}
-	} else if ok && code >= 0 && code <= 65535 {
-		*p = Payload(codePrefix + strconv.Itoa(code))
-		return nil
-	}
-	return setWord(p, "payload", text, append([]Payload{PayloadEach}, payloads()...)...)
-}
-
-// setWord reads one of the words, or nothing.
-func setWord[W ~string](w *W, what string, text []byte, words ...W) error {
 	if len(text) == 0 {
-		*w = ""
+		*p = ""
 		return nil
 	}
-	word, bad := oneOf(what, string(text), words...)
+	payload, bad := payloadOf(string(text))
 	if bad != nil {
 		return bad
 	}
-	*w = word
+	*p = payload
 	return nil
+}
+
+// payloadOf reads a payload's name, or code-N for any N that must not be sent.
+func payloadOf(text string) (Payload, *textError) {
+	p := Payload(text)
+	code, isCode := p.Code()
+	switch {
+	case isCode && (code == emptyClose || closeCodeFault(code) != ""): // 1005 is for an own Close without one
+		return p, nil
+	case isCode:
+		return "", &textError{
+			what: "payload", text: text, msg: "a Close may carry that code", hint: "set it as the code of mode active",
+		}
+	}
+	p, bad := oneOf("payload", text, append([]Payload{PayloadEach}, namedPayloads()...)...)
+	if bad != nil {
+		bad.hint += ", or code-1006 and the like for a code that must not be sent"
+	}
+	return p, bad
 }

@@ -45,7 +45,8 @@ func Keys() []Key {
 
 // Encode gives p as a tree of maps, lists, text, numbers and booleans that
 // Decode reads back as an equal plan. Durations and the like are text. In a
-// mix entry, keys of other modes are left out unless they are set.
+// mix entry, keys of other modes are left out unless they are set, and so are
+// the other keys of a trigger.
 func Encode(p Plan) map[string]any {
 	return plainTree(encode(reflect.ValueOf(p))).(map[string]any)
 }
@@ -138,7 +139,7 @@ func encode(v reflect.Value) any {
 		var s section
 		for i := range v.NumField() {
 			name := keyOf(v.Type().Field(i))
-			if c, ok := v.Interface().(Close); ok && v.Field(i).IsZero() && !c.Mode.has(name) {
+			if v.Field(i).IsZero() && foreign(v.Interface(), name) {
 				continue
 			}
 			s = append(s, entry{name, encode(v.Field(i))})
@@ -160,6 +161,18 @@ func encode(v reflect.Value) any {
 		return v.String()
 	}
 	panic("scenario: no written form for " + v.Type().String())
+}
+
+// foreign says whether a key is written only where it is set: one of another
+// mode, or of a trigger, which has one key.
+func foreign(owner any, key string) bool {
+	switch o := owner.(type) {
+	case Close:
+		return !o.Mode.has(key)
+	case Trigger:
+		return true
+	}
+	return false
 }
 
 // plainTree turns sections into maps.

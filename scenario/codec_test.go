@@ -18,9 +18,19 @@ func fullPlan(t testing.TB) scenario.Plan {
 	active := scenario.DefaultClose(scenario.Active)
 	active.Weight, active.Code, active.Reason, active.Eager = 5, 4321, `"so" & <so>`, true
 	waits := scenario.DefaultClose(scenario.Passive)
-	waits.Name, waits.Trigger = "kicked", scenario.Trigger{Wait: true}
+	waits.Name, waits.Trigger, waits.ReplyDelay = "kicked", scenario.Trigger{Wait: true}, 3*time.Second
 	fin := scenario.DefaultClose(scenario.Abort)
-	fin.How = scenario.FIN
+	fin.How, fin.When = scenario.FIN, scenario.AfterClose
+	crossed := scenario.DefaultClose(scenario.Simultaneous)
+	crossed.Code, crossed.Reason, crossed.Trigger = 1005, "", scenario.Trigger{HTTP: "GET http://[::1]:80/kick?user={{n}}&a=b"}
+	mute := scenario.DefaultClose(scenario.Mute)
+	mute.Trigger = scenario.Trigger{Exec: `kill -TERM "$(cat ${EMPTY}/run/chat.pid)"`}
+	failed := scenario.DefaultClose(scenario.Passive)
+	failed.Name, failed.Trigger = "failed", scenario.Trigger{Violate: scenario.ViolateRSV}
+	stall := scenario.DefaultClose(scenario.Stall)
+	stall.For = 90 * time.Second
+	bad := scenario.DefaultClose(scenario.BadClose)
+	bad.Payload = "code-1006"
 	return scenario.Plan{
 		Name: "größe", Seed: math.MaxUint64,
 		Target: scenario.Target{
@@ -29,11 +39,14 @@ func fullPlan(t testing.TB) scenario.Plan {
 			TLS:        scenario.TLS{CA: "ca.pem", Cert: "cert.pem", Key: "key.pem", ServerName: "name.test", Insecure: true},
 			LocalAddrs: []string{"127.0.0.2", "127.0.0.3"},
 		},
-		Load:     scenario.Load{Connections: 7, Rate: 7.0 / 3600, Duration: time.Hour + time.Nanosecond},
-		Hold:     mustDist(t, "lognormal(20s,2m)"),
-		OnOpen:   []scenario.Step{{Send: "hello {{n}}", Expect: "ok", Within: 90 * time.Second}, {Send: "x", Within: 1}},
-		Traffic:  scenario.Traffic{Every: time.Second, Size: 64, Ping: 20 * time.Second, Expect: scenario.ExpectEcho},
-		Closes:   scenario.Closes{Shape: mustShape(t, "wave(10s)"), Mix: []scenario.Close{active, waits, fin}},
+		Load:    scenario.Load{Connections: 7, Rate: 7.0 / 3600, Duration: time.Hour + time.Nanosecond},
+		Hold:    mustDist(t, "lognormal(20s,2m)"),
+		OnOpen:  []scenario.Step{{Send: "hello {{n}}", Expect: "ok", Within: 90 * time.Second}, {Send: "x", Within: 1}},
+		Traffic: scenario.Traffic{Every: time.Second, Size: 64, Ping: 20 * time.Second, Expect: scenario.ExpectEcho},
+		Closes: scenario.Closes{Shape: mustShape(t, "wave(10s)"), Mix: []scenario.Close{
+			active, waits, fin, crossed, mute, failed, stall, bad,
+			scenario.DefaultClose(scenario.Output), scenario.DefaultClose(scenario.HalfClose), scenario.DefaultClose(scenario.Vanish),
+		}},
 		Limits:   scenario.Limits{Dial: 1, Upgrade: 2 * time.Minute, Close: time.Minute, Fin: 2 * time.Second, Drain: time.Hour},
 		Interval: 500 * time.Millisecond,
 		Gate:     scenario.Gate{Rules: []string{"premature.rate == 0"}},
@@ -67,10 +80,10 @@ traffic.size | false | int | 128
 traffic.ping | false | duration | 0s
 traffic.expect | false | expect | 
 closes.shape | false | shape | each
-closes.mix | true | list of {name, mode, weight, code, reason, eager, trigger, how} | ` +
+closes.mix | true | list of {` + closeKeys + `} | ` +
 		`[{"name":"active","mode":"active","weight":60,"code":1000,"reason":"done","eager":false},` +
-		`{"name":"passive","mode":"passive","weight":30,"trigger":{"send":"close 1001 bye","wait":false}},` +
-		`{"name":"abort","mode":"abort","weight":10,"how":"rst"}]
+		`{"name":"passive","mode":"passive","weight":30,"trigger":{"send":"close 1001 bye"},"reply_delay":"0s"},` +
+		`{"name":"abort","mode":"abort","weight":10,"how":"rst","when":"idle"}]
 limits.dial | false | duration | 5s
 limits.upgrade | false | duration | 5s
 limits.close | false | duration | 35s
@@ -138,12 +151,55 @@ func TestThePlansJSONKeepsTheOrderOfDeclaration(t *testing.T) {
 		`"traffic":{"every":"1s","size":64,"ping":"20s","expect":"echo"},` +
 		`"closes":{"shape":"wave(10s)","mix":[` +
 		`{"name":"active","mode":"active","weight":5,"code":4321,"reason":"\"so\" & <so>","eager":true},` +
-		`{"name":"kicked","mode":"passive","weight":1,"trigger":{"send":"","wait":true}},` +
-		`{"name":"abort","mode":"abort","weight":1,"how":"fin"}]},` +
+		`{"name":"kicked","mode":"passive","weight":1,"trigger":{"wait":true},"reply_delay":"3s"},` +
+		`{"name":"abort","mode":"abort","weight":1,"how":"fin","when":"after_close"},` +
+		`{"name":"simultaneous","mode":"simultaneous","weight":1,"code":1005,"reason":"",` +
+		`"trigger":{"http":"GET http://[::1]:80/kick?user={{n}}&a=b"}},` +
+		`{"name":"mute","mode":"mute","weight":1,"trigger":{"exec":"kill -TERM \"$(cat ${EMPTY}/run/chat.pid)\""}},` +
+		`{"name":"failed","mode":"passive","weight":1,"trigger":{"violate":"rsv"},"reply_delay":"0s"},` +
+		`{"name":"stall","mode":"stall","weight":1,"code":1000,"reason":"done","for":"1m30s"},` +
+		`{"name":"bad_close","mode":"bad_close","weight":1,"payload":"code-1006"},` +
+		`{"name":"output","mode":"output","weight":1,"code":1000,"reason":"done"},` +
+		`{"name":"half_close","mode":"half_close","weight":1},{"name":"vanish","mode":"vanish","weight":1}]},` +
 		`"limits":{"dial":"1ns","upgrade":"2m","close":"1m","fin":"2s","drain":"1h"},` +
 		`"interval":"500ms","gate":{"rules":["premature.rate == 0"]}}`
 	if string(data) != want {
 		t.Errorf("got\n%s\nwant\n%s", data, want)
+	}
+}
+
+// TestEveryModeIsWrittenWithItsKeysAndReadBackEqual takes each mode's defaults,
+// written in full, and as they are when only the mode is given.
+func TestEveryModeIsWrittenWithItsKeysAndReadBackEqual(t *testing.T) {
+	for mode, want := range map[scenario.Mode]string{
+		scenario.Active:       `"code":1000,"reason":"done","eager":false`,
+		scenario.Output:       `"code":1000,"reason":"done"`,
+		scenario.Passive:      `"trigger":{"send":"close 1001 bye"},"reply_delay":"0s"`,
+		scenario.Simultaneous: `"code":1000,"reason":"done","trigger":{"send":"close 1001 bye"}`,
+		scenario.Abort:        `"how":"rst","when":"idle"`,
+		scenario.HalfClose:    ``,
+		scenario.Mute:         `"trigger":{"send":"close 1001 bye"}`,
+		scenario.Stall:        `"code":1000,"reason":"done","for":"10s"`,
+		scenario.BadClose:     `"payload":"each"`,
+		scenario.Vanish:       ``,
+	} {
+		if want != "" {
+			want = "," + want
+		}
+		want = fmt.Sprintf(`{"name":%q,"mode":%q,"weight":1%s}`, mode, mode, want)
+		plan := scenario.Default()
+		plan.Closes.Mix = []scenario.Close{scenario.DefaultClose(mode)}
+		data, err := json.Marshal(plan)
+		if err != nil || !strings.Contains(string(data), `"mix":[`+want+`]`) {
+			t.Errorf("%s is written as %s, %v; want %s", mode, data, err, want)
+		}
+		for _, text := range []string{want, fmt.Sprintf(`{"mode":%q}`, mode)} {
+			var again scenario.Plan
+			err := json.Unmarshal([]byte(`{"closes":{"mix":[`+text+`]}}`), &again)
+			if err != nil || !reflect.DeepEqual(again, plan) {
+				t.Errorf("%s reads as %+v, %v", text, again.Closes.Mix, err)
+			}
+		}
 	}
 }
 

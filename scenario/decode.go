@@ -128,7 +128,7 @@ func (d *decoder) element(key string, dst reflect.Value, src any) {
 	}
 	d.value(key, dst, src)
 	// An empty Close has no room for the default reason.
-	if c, ok := dst.Addr().Interface().(*Close); ok && c.Code == 1005 && tree["reason"] == nil {
+	if c, ok := dst.Addr().Interface().(*Close); ok && c.Code == emptyClose && tree["reason"] == nil {
 		c.Reason = ""
 	}
 }

@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,6 +13,14 @@ import (
 )
 
 type tree = map[string]any
+
+// What the hints about the mix list.
+const (
+	useMode    = "use active, output, passive, simultaneous, abort, half_close, mute, stall, bad_close or vanish"
+	usePayload = "use each, empty, code-only, long-reason, inside-message, second-close, ping-after, data-after, behind-large, " +
+		"short-payload, oversize, bad-utf8, fragmented or unmasked, or code-1006 and the like for a code that must not be sent"
+	closeKeys = "name, mode, weight, code, reason, eager, trigger, reply_delay, how, when, for, payload"
+)
 
 // lines splits an error into its lines, none for nil.
 func lines(err error) []string {
@@ -72,31 +81,47 @@ func TestNothingAndNullLeaveTheDefaults(t *testing.T) {
 }
 
 func TestAnEntryOfTheMixTakesTheDefaultsOfItsMode(t *testing.T) {
-	got, err := scenario.Decode(tree{"closes": tree{"mix": []any{
-		tree{"mode": "active"},
-		tree{"mode": "active", "name": "empty", "code": 1005},
-		tree{"mode": "active", "name": "silent", "reason": "", "weight": 0},
-		tree{"mode": "passive"},
-		tree{"mode": "passive", "name": "kicked", "trigger": tree{"wait": true}},
-		tree{"mode": scenario.Abort},
-		tree{"mode": "abort", "name": "fin", "how": "fin"},
-		tree{"mode": "passive", "name": "written", "how": "", "code": 0},
-	}}})
-	want := []scenario.Close{
-		{Name: "active", Mode: "active", Weight: 1, Code: 1000, Reason: "done"},
-		{Name: "empty", Mode: "active", Weight: 1, Code: 1005},
-		{Name: "silent", Mode: "active", Code: 1000},
-		{Name: "passive", Mode: "passive", Weight: 1, Trigger: scenario.Trigger{Send: "close 1001 bye"}},
-		{Name: "kicked", Mode: "passive", Weight: 1, Trigger: scenario.Trigger{Wait: true}},
-		{Name: "abort", Mode: "abort", Weight: 1, How: "rst"},
-		{Name: "fin", Mode: "abort", Weight: 1, How: "fin"},
-		{Name: "written", Mode: "passive", Weight: 1, Trigger: scenario.Trigger{Send: "close 1001 bye"}},
-	}
-	if err != nil || !reflect.DeepEqual(got.Closes.Mix, want) {
-		t.Errorf("got %+v, %v", got.Closes.Mix, err)
-	}
-	if err := got.Validate(); err != nil {
-		t.Error(err)
+	bye := scenario.Trigger{Send: "close 1001 bye"}
+	for _, c := range []struct {
+		given tree
+		want  scenario.Close
+	}{
+		{tree{"mode": "active"}, scenario.Close{Weight: 1, Code: 1000, Reason: "done"}},
+		{tree{"mode": "active", "code": 1005}, scenario.Close{Weight: 1, Code: 1005}},
+		{tree{"mode": "active", "reason": "", "weight": 0}, scenario.Close{Code: 1000}},
+		{tree{"mode": "output", "code": "1005"}, scenario.Close{Weight: 1, Code: 1005}},
+		{tree{"mode": "output", "code": 3000}, scenario.Close{Weight: 1, Code: 3000, Reason: "done"}},
+		{tree{"mode": "passive"}, scenario.Close{Weight: 1, Trigger: bye}},
+		{tree{"mode": "passive", "trigger": tree{"wait": true}, "reply_delay": "1s"},
+			scenario.Close{Weight: 1, Trigger: scenario.Trigger{Wait: true}, ReplyDelay: time.Second}},
+		{tree{"mode": "passive", "how": "", "code": 0}, scenario.Close{Weight: 1, Trigger: bye}},
+		{tree{"mode": "passive", "trigger": tree{"violate": "rsv"}},
+			scenario.Close{Weight: 1, Trigger: scenario.Trigger{Violate: scenario.ViolateRSV}}},
+		{tree{"mode": "simultaneous", "code": 1005}, scenario.Close{Weight: 1, Code: 1005, Trigger: bye}},
+		{tree{"mode": "simultaneous", "trigger": tree{"http": "http://h/"}},
+			scenario.Close{Weight: 1, Code: 1000, Reason: "done", Trigger: scenario.Trigger{HTTP: "http://h/"}}},
+		{tree{"mode": scenario.Abort}, scenario.Close{Weight: 1, How: "rst", When: "idle"}},
+		{tree{"mode": "abort", "how": "fin"}, scenario.Close{Weight: 1, How: "fin", When: "idle"}},
+		{tree{"mode": "abort", "when": "mid_message"}, scenario.Close{Weight: 1, How: "rst", When: "mid_message"}},
+		{tree{"mode": "half_close"}, scenario.Close{Weight: 1}},
+		{tree{"mode": "mute", "trigger": tree{"exec": "true"}},
+			scenario.Close{Weight: 1, Trigger: scenario.Trigger{Exec: "true"}}},
+		{tree{"mode": "stall", "code": 1005}, scenario.Close{Weight: 1, Code: 1005, For: 10 * time.Second}},
+		{tree{"mode": "stall", "for": "1m"}, scenario.Close{Weight: 1, Code: 1000, Reason: "done", For: time.Minute}},
+		{tree{"mode": "bad_close"}, scenario.Close{Weight: 1, Payload: "each"}},
+		{tree{"mode": "bad_close", "payload": "code-65535"}, scenario.Close{Weight: 1, Payload: "code-65535"}},
+		{tree{"mode": "vanish"}, scenario.Close{Weight: 1}},
+	} {
+		got, err := scenario.Decode(tree{"closes": tree{"mix": []any{c.given}}})
+		c.want.Mode = got.Closes.Mix[0].Mode
+		c.want.Name = string(c.want.Mode)
+		if err != nil || string(c.want.Mode) != fmt.Sprint(c.given["mode"]) || got.Closes.Mix[0] != c.want {
+			t.Errorf("%v: got %+v, %v", c.given, got.Closes.Mix[0], err)
+		}
+		got.Closes.Mix[0].Weight = 1
+		if err := got.Validate(); err != nil {
+			t.Errorf("%v: %v", c.given, err)
+		}
 	}
 }
 
@@ -131,7 +156,7 @@ func TestEveryMistakeInAConfigurationIsNamed(t *testing.T) {
 		{tree{"on_open": tree{"send": "x"}},
 			`on_open: takes a list, got a mapping (write [{send: "hello", expect: "welcome"}])`},
 		{mix("active"), `closes.mix[0]: takes a mapping, got "active" ` +
-			`(write its keys below it: name, mode, weight, code, reason, eager, trigger, how)`},
+			`(write its keys below it: ` + closeKeys + `)`},
 		{mix(nil), "closes.mix[0]: the entry is empty, got nothing (fill it or remove it)"},
 		{tree{"gate": tree{"rules": []any{"a", 5}}}, `gate.rules[1]: is not of type text, got 5 (write it in quotes)`},
 		// Values.
@@ -160,14 +185,32 @@ func TestEveryMistakeInAConfigurationIsNamed(t *testing.T) {
 		{tree{"traffic": tree{"expect": "ehco"}}, `traffic.expect: unknown expectation, got "ehco" (did you mean echo? use any or echo)`},
 		{tree{"closes": tree{"shape": "wave"}}, `closes.shape: wave: the number of values is 0 and must be 1, got "wave" ` +
 			`(use each, wave(10s), at_end or rate(500/s))`},
-		{mix(tree{"mode": "actve"}), `closes.mix[0].mode: unknown mode, got "actve" (did you mean active? use active, passive or abort)`},
-		{mix(tree{"mode": "half_close"}), `closes.mix[0].mode: unknown mode, got "half_close" (use active, passive or abort)`},
+		{mix(tree{"mode": "actve"}), `closes.mix[0].mode: unknown mode, got "actve" (did you mean active? ` + useMode + `)`},
+		{mix(tree{"mode": "kill"}), `closes.mix[0].mode: unknown mode, got "kill" (` + useMode + `)`},
 		{mix(tree{"mode": "abort", "how": "kill"}), `closes.mix[0].how: unknown way to abort, got "kill" (use rst or fin)`},
+		{mix(tree{"mode": "abort", "when": "never"}),
+			`closes.mix[0].when: unknown moment to abort, got "never" (use idle, receiving, mid_message or after_close)`},
+		{mix(tree{"mode": "stall", "for": 10}), `closes.mix[0].for: a duration needs a unit, got 10 (write 10s)`},
+		{mix(tree{"mode": "passive", "reply_delay": "soon"}),
+			`closes.mix[0].reply_delay: not a duration, got "soon" (write 500ms, 2s or 1m30s)`},
+		{mix(tree{"mode": "passive", "trigger": tree{"violate": "opcode"}}), `closes.mix[0].trigger.violate: unknown violation, ` +
+			`got "opcode" (use reserved-opcode, rsv, unmasked or oversize-control)`},
+		{mix(tree{"mode": "bad_close", "payload": "shrt-payload"}), `closes.mix[0].payload: unknown payload, ` +
+			`got "shrt-payload" (did you mean short-payload? ` + usePayload + `)`},
+		{mix(tree{"mode": "bad_close", "payload": "code-1000"}), `closes.mix[0].payload: a Close may carry that code, ` +
+			`got "code-1000" (set it as the code of mode active)`},
 		// Secrets in the wrong place.
 		{tree{"target": "ws://user:hunter2@host/?token=abc"}, `target: takes a mapping, got "ws://***@host/?token=***" ` +
 			`(write its keys below it: url, connect_to, headers, subprotocols, tls, local_addrs)`},
 		{tree{"on_open": `{"token":"abc"}`},
 			`on_open: takes a list, got "{\"token\":\"***\"}" (write [{send: "hello", expect: "welcome"}])`},
+		{mix(tree{"mode": "passive", "trigger": "POST http://bob:hunter2@h/?token=abc"}),
+			`closes.mix[0].trigger: takes a mapping, got "POST http://***@h/?token=***" ` +
+				`(write its keys below it: send, violate, http, exec, wait)`},
+		{mix("curl --token hunter2"), `closes.mix[0]: takes a mapping, got "curl --token ***" ` +
+			`(write its keys below it: ` + closeKeys + `)`},
+		{tree{"closes": tree{"mix": "active=60,passive=40"}}, `closes.mix: takes a list, got "active=60,passive=40" ` +
+			`(write [{mode: active, weight: 60}, {mode: abort, weight: 40}])`},
 	} {
 		_, err := scenario.Decode(c.given)
 		if err == nil || err.Error() != c.want {
@@ -210,10 +253,10 @@ func TestJoinedProblemsLeaveOutWhatFollowsFromAnEarlierStep(t *testing.T) {
 	plan, err2 := scenario.ExpandEnv(plan, func(string) (string, bool) { return "", false })
 	got := lines(scenario.JoinProblems(err, err2, plan.Validate(), nil, errors.New("another error")))
 	want := []string{
-		`closes.mix[0].mode: unknown mode, got "actve" (did you mean active? use active, passive or abort)`,
+		`closes.mix[0].mode: unknown mode, got "actve" (did you mean active? ` + useMode + `)`,
 		`closes.mix[1].wieght: unknown key (did you mean closes.mix[1].weight?)`,
 		`closes.mix[2]: takes a mapping, got "abort" ` +
-			`(write its keys below it: name, mode, weight, code, reason, eager, trigger, how)`,
+			`(write its keys below it: ` + closeKeys + `)`,
 		`target.url: the environment variable HOST is not set (set it, or write the value in its place)`,
 		`load.connections: must be 1 to 10000000, got -1 (share more among machines with shards)`,
 		`another error`,

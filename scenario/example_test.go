@@ -52,3 +52,21 @@ func ExampleDecode() {
 	// load.rate: not a rate, got "fast" (write 500/s, 30/m, 3600/h or 0 for unlimited)
 	// limits.close: a duration needs a unit, got 2 (write 2s)
 }
+
+// A mix may have entries of any mode, and what a mode cannot do is refused
+// before anything is opened.
+func ExamplePlan_Validate() {
+	plan := scenario.Default()
+	kicked := scenario.DefaultClose(scenario.Passive)
+	kicked.Name = "kicked"
+	kicked.Trigger = scenario.Trigger{HTTP: "DELETE http://127.0.0.1:8080/users/{{n}}"}
+	crossed := scenario.DefaultClose(scenario.Simultaneous)
+	crossed.Trigger = scenario.Trigger{Wait: true}
+	stall := scenario.DefaultClose(scenario.Stall)
+	stall.For = 0
+	plan.Closes.Mix = []scenario.Close{kicked, crossed, stall}
+	fmt.Println(plan.Validate())
+	// Output:
+	// closes.mix[1].trigger.wait: the own Close has no trigger to follow at once, got true (use send, http or exec)
+	// closes.mix[2].for: must be above 0s and at most 24h, got 0s
+}

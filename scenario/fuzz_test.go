@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/wsload/wsload/scenario"
@@ -23,6 +24,11 @@ func FuzzDecode(f *testing.F) {
 		`{"closes":{"mix":[null,{"mode":"passive","trigger":{"wait":true}},5]}}`,
 		`{"target":{"url":"ws://u:p@h/?token=a{{n}}#","headers":["A: b"]},"load":{"rate":"7/h"}}`,
 		`{"on_open":[{"send":"token=a ${HOST}"}],"hold":"exp(30s)","seed":1e3}`,
+		`{"closes":{"mix":[{"mode":"simultaneous","code":"1005","trigger":{"http":"PUT https://u:p@${HOST}/?key=a&n={{ n }}"}}]}}`,
+		`{"closes":{"mix":[{"mode":"passive","reply_delay":"35s","trigger":{"http":"http://h/ #x","exec":" "}}]}}`,
+		`{"closes":{"mix":[{"mode":"mute","trigger":{"exec":"curl -u a:b --token 'x y' -H \"Authorization: Basic z\" http://c:d@h"}}]}}`,
+		`{"closes":{"mix":[{"mode":"bad_close","payload":"code-1015"},{"mode":"stall","for":"1m"},{"mode":"passive","trigger":{"violate":"rsv"}}]}}`,
+		`{"closes":{"mix":[{"mode":"abort","how":"fin","when":"receiving"},{"mode":"half_close","payload":""},{"mode":"vanish","weight":0}]}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -89,4 +95,30 @@ func checkWritten(t *testing.T, plan scenario.Plan) {
 	if twice := redacted.Redacted(); !reflect.DeepEqual(twice, redacted) {
 		t.Fatalf("redacted again, %+v becomes %+v", redacted, twice)
 	}
+}
+
+// FuzzRedacted gives the three forms of a trigger any text. What is masked
+// must stay as it is when it is masked again, and be as valid as it was; a
+// text with a variable is hardly checked before it is masked.
+func FuzzRedacted(f *testing.F) {
+	for _, seed := range []string{
+		`{"token":"a\"b","m":"{\"key\":\"x\"}"}`, "GET http://bob:pw@h/?key=a b#c", "${M} https://${U}:${P}@h/{{ n }}?sig=${S}x",
+		`curl -u "a:$B" --token 'x y' -H "Authorization: Basic z" http://c:d@h --key $(cat k)`, "signal: token=--pass :@://@ `x`", `token:""000`, `token:"'x"0`, "GET h #",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, trigger := range []scenario.Trigger{{Send: text}, {HTTP: text}, {Exec: text}} {
+			plan := scenario.Default()
+			plan.Closes.Mix[1].Trigger = trigger
+			redacted := plan.Redacted()
+			if twice := redacted.Redacted(); !reflect.DeepEqual(twice, redacted) {
+				t.Errorf("redacted again, %#v becomes %#v", redacted.Closes.Mix[1].Trigger, twice.Closes.Mix[1].Trigger)
+			}
+			if !strings.Contains(text, "${") && plan.Validate() == nil && redacted.Validate() != nil {
+				t.Errorf("redacted, %+v is refused: %v", trigger, redacted.Validate())
+			}
+			plan.Secrets()
+		}
+	})
 }

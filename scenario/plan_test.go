@@ -22,10 +22,10 @@ func TestAMixInShortFormTakesTheDefaultsOfItsModes(t *testing.T) {
 func TestEveryBadPartOfAMixIsNamed(t *testing.T) {
 	const twice = "(add the weights, or list the entries with names in a file)"
 	for text, want := range map[string]string{
-		"":            `closes.mix: unknown mode, got "" (use active, passive or abort)`,
-		"active=60,":  `closes.mix: unknown mode, got "" (use active, passive or abort)`,
-		"pasive=30":   `closes.mix: unknown mode, got "pasive=30" (did you mean passive? use active, passive or abort)`,
-		"mute=1":      `closes.mix: unknown mode, got "mute=1" (use active, passive or abort)`,
+		"":            `closes.mix: unknown mode, got "" (` + useMode + `)`,
+		"active=60,":  `closes.mix: unknown mode, got "" (` + useMode + `)`,
+		"pasive=30":   `closes.mix: unknown mode, got "pasive=30" (did you mean passive? ` + useMode + `)`,
+		"kill=1":      `closes.mix: unknown mode, got "kill=1" (` + useMode + `)`,
 		"abort,abort": `closes.mix: mode abort stands twice, got "abort" ` + twice,
 		"active=60%":  `closes.mix: the weight is not a whole number from 0, got "active=60%" (write active=30; weights need not add up to 100)`,
 		"active=-1,passive=x,active=2": `closes.mix: the weight is not a whole number from 0, got "active=-1" (write active=30; weights need not add up to 100)
@@ -38,12 +38,26 @@ closes.mix: mode active stands twice, got "active=2" ` + twice,
 	}
 }
 
-func TestEveryModesDefaultsAreValidAlone(t *testing.T) {
-	for _, mode := range []scenario.Mode{scenario.Active, scenario.Passive, scenario.Abort} {
+func TestEveryModeCanBeGivenInShortFormAndIsValidAlone(t *testing.T) {
+	for _, mode := range modes() {
+		want := scenario.DefaultClose(mode)
+		want.Weight = 7
+		mix, err := scenario.ParseMix(string(mode) + "=7")
+		if err != nil || !reflect.DeepEqual(mix, []scenario.Close{want}) {
+			t.Errorf("%s: %+v, %v", mode, mix, err)
+		}
 		plan := scenario.Default()
-		plan.Closes.Mix = []scenario.Close{scenario.DefaultClose(mode)}
+		plan.Closes.Mix = mix
 		if err := plan.Validate(); err != nil {
 			t.Errorf("%s: %v", mode, err)
 		}
+	}
+}
+
+// modes lists all modes.
+func modes() []scenario.Mode {
+	return []scenario.Mode{
+		scenario.Active, scenario.Output, scenario.Passive, scenario.Simultaneous, scenario.Abort,
+		scenario.HalfClose, scenario.Mute, scenario.Stall, scenario.BadClose, scenario.Vanish,
 	}
 }

@@ -307,6 +307,20 @@ func oneOf[T ~string](what, text string, known ...T) (T, *textError) {
 	return "", &textError{what: what, text: text, msg: "unknown " + what, hint: hint}
 }
 
+// setWord reads one of the words, or nothing.
+func setWord[W ~string](w *W, what string, text []byte, words ...W) error {
+	if len(text) == 0 {
+		*w = ""
+		return nil
+	}
+	word, bad := oneOf(what, string(text), words...)
+	if bad != nil {
+		return bad
+	}
+	*w = word
+	return nil
+}
+
 // either joins words for a sentence: "a, b or c".
 func either[T ~string](list []T) string {
 	words := make([]string, len(list))

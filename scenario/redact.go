@@ -12,9 +12,11 @@ import (
 const mask = "***"
 
 // Redacted gives a copy of p to print and to store. Masked are the values of
-// headers, the user and password of the URL, and what follows a key that
-// looks secret (token, password, key, session and the like) in the URL's
-// query and in messages. So is a subprotocol that looks like a credential.
+// headers, the user and password of a URL, and what follows a key that
+// looks secret (token, password, key, session and the like) in a URL's
+// query, in messages and in commands. So is a subprotocol that looks like a
+// credential. URLs are the target's, that of a trigger's request and those in
+// commands.
 // Paths of files stay, and so does ${VAR} where nothing around it is masked.
 // A redacted plan can be decoded again, and redacting it changes nothing.
 func (p *Plan) Redacted() Plan {
@@ -29,11 +31,14 @@ func (p *Plan) Redacted() Plan {
 		}
 	}
 	for i := range r.OnOpen {
-		r.OnOpen[i].Send = maskMessage(r.OnOpen[i].Send)
-		r.OnOpen[i].Expect = maskMessage(r.OnOpen[i].Expect)
+		r.OnOpen[i].Send, _ = maskMessage(r.OnOpen[i].Send)
+		r.OnOpen[i].Expect, _ = maskMessage(r.OnOpen[i].Expect)
 	}
 	for i := range r.Closes.Mix {
-		r.Closes.Mix[i].Trigger.Send = maskMessage(r.Closes.Mix[i].Trigger.Send)
+		trigger := &r.Closes.Mix[i].Trigger
+		trigger.Send, _ = maskMessage(trigger.Send)
+		trigger.HTTP = maskRequest(trigger.HTTP)
+		trigger.Exec, _ = maskCommand(trigger.Exec)
 	}
 	return r
 }
@@ -44,8 +49,8 @@ const minSecret = 4
 
 // Secrets gives the texts of a plan, its variables replaced, that must not
 // appear in what a run reports, wherever they come back from: the values of
-// headers and the credentials in them, the URL's user and password, and the
-// values in its query that Redacted masks.
+// headers and the credentials in them, the user and password of a URL, and
+// the values in its query, in messages and in commands that Redacted masks.
 func (p *Plan) Secrets() []string {
 	var all []string
 	add := func(texts ...string) {
@@ -60,20 +65,39 @@ func (p *Plan) Secrets() []string {
 		value = strings.TrimSpace(value)
 		add(value, value[strings.LastIndexByte(value, ' ')+1:])
 	}
-	_, query, _ := strings.Cut(p.Target.URL, "?")
+	add(urlSecrets(p.Target.URL)...)
+	for _, step := range p.OnOpen {
+		_, sent := maskMessage(step.Send)
+		_, expected := maskMessage(step.Expect)
+		add(append(sent, expected...)...)
+	}
+	for i := range p.Closes.Mix {
+		trigger := &p.Closes.Mix[i].Trigger
+		_, request := trigger.Request()
+		_, sent := maskMessage(trigger.Send)
+		_, command := maskCommand(trigger.Exec)
+		add(append(append(sent, urlSecrets(request)...), command...)...)
+	}
+	return all
+}
+
+// urlSecrets gives the user and password of a URL, and what maskQuery masks.
+func urlSecrets(raw string) []string {
+	var secrets []string
+	_, query, _ := strings.Cut(raw, "?")
 	for pair := range strings.SplitSeq(query, "&") {
 		if key, value, _ := strings.Cut(pair, "="); maskQuery(pair) == key+"="+mask {
-			add(value)
+			secrets = append(secrets, value)
 			if plain, err := url.QueryUnescape(value); err == nil {
-				add(plain)
+				secrets = append(secrets, plain)
 			}
 		}
 	}
-	if u, err := url.Parse(p.Target.URL); err == nil && u.User != nil {
+	if u, err := url.Parse(raw); err == nil && u.User != nil {
 		password, _ := u.User.Password()
-		add(u.User.String(), u.User.Username(), password)
+		secrets = append(secrets, u.User.String(), u.User.Username(), password)
 	}
-	return all
+	return secrets
 }
 
 // maskAt masks the secrets of a text by the key it stands at, for messages
@@ -85,12 +109,27 @@ func maskAt(key, text string) string {
 	case strings.HasPrefix(key, "target.subprotocols"):
 		return maskProtocol(text)
 	case key == "target" || key == "target.url":
-		if _, err := url.Parse(text); err != nil && strings.Contains(text, "@") {
-			return mask // where the password ends is a guess
+		if isUnclear(text) {
+			return mask
 		}
 		return maskURL(text)
+	case strings.HasSuffix(key, ".trigger.http"):
+		if _, raw := (&Trigger{HTTP: text}).Request(); isUnclear(raw) {
+			return mask
+		}
+		return maskRequest(text)
+	case strings.HasPrefix(key, "closes"):
+		masked, _ := maskCommand(text) // a trigger may stand at a key above its own
+		return masked
 	}
-	return maskMessage(text)
+	masked, _ := maskMessage(text)
+	return masked
+}
+
+// isUnclear says whether the end of a URL's password is a guess.
+func isUnclear(raw string) bool {
+	_, err := url.Parse(raw)
+	return err != nil && strings.Contains(raw, "@")
 }
 
 // maskHeader hides the whole value: any header can carry a credential.
@@ -147,30 +186,89 @@ func maskQuery(query string) string {
 	return strings.Join(pairs, "&")
 }
 
+// maskRequest masks the URL behind the method of a trigger's request.
+func maskRequest(text string) string {
+	text = strings.TrimSpace(text)
+	_, raw := (&Trigger{HTTP: text}).Request()
+	return strings.TrimSpace(strings.TrimSuffix(text, raw) + maskURL(raw)) // a lone # is dropped
+}
+
+const (
+	quotedValue = `"(?:[^"\\]|\\.)*"|\\"[^"\\]*\\"|'[^']*'`
+	plainValue  = `(?:\$\{\w+\}|[^\s"'\\,;&{}\[\])])(?:\$\{\w+\}|[^\s"'\\,;&}\])])*`
+)
+
 // maskMessage hides what follows a key that looks secret: in JSON, also in
-// JSON inside a JSON text, and in plain forms as token=x or token: x.
-func maskMessage(text string) string {
-	words := strings.Join(secretWords(), "|")
+// JSON inside a JSON text, and in plain forms as token=x or token: x. It gives
+// what it has hidden, too.
+func maskMessage(text string) (masked string, secrets []string) {
+	return maskPairs(text, onlyVariables)
+}
+
+// maskPairs leaves the values that are open.
+func maskPairs(text string, open func(value string) bool) (masked string, secrets []string) {
+	if text == "" {
+		return "", nil // as in most entries of a mix
+	}
 	const (
 		separator = `(\\?["']?\s*[:=]\s*)`
-		quoted    = `"(?:[^"\\]|\\.)*"|\\"[^"\\]*\\"|'[^']*'`
 		scheme    = `(?:(?i:bearer|basic)\s+)?`
-		plain     = `(?:\$\{\w+\}|[^\s"'\\,;&{}\[\])])(?:\$\{\w+\}|[^\s"'\\,;&}\])])*`
 	)
-	key := `(\\?["']?)([\w.-]*(?i:` + words + `)[\w.-]*)`
-	pair := regexp.MustCompile(key + separator + "(" + quoted + "|" + scheme + plain + ")")
-	return pair.ReplaceAllStringFunc(text, func(found string) string {
+	key := `(\\?["']?)([\w.-]*(?i:` + strings.Join(secretWords(), "|") + `)[\w.-]*)`
+	pair := regexp.MustCompile(key + separator + "(" + quotedValue + "|" + scheme + plainValue + ")")
+	masked = pair.ReplaceAllStringFunc(text, func(found string) string {
 		m := pair.FindStringSubmatch(found)
+		if !looksSecret(m[2]) {
+			inside, more := maskPairs(m[4], open)
+			secrets = append(secrets, more...)
+			return m[1] + m[2] + m[3] + inside
+		}
 		value := strings.Trim(m[4], `\"'`)
-		if onlyVariables(value) {
+		if value == "" || open(value) {
 			return found
 		}
-		quotes := m[4][:strings.Index(m[4], value)]
-		if quotes == "" {
-			quotes = m[1] // a number after a key in quotes
+		secrets = append(secrets, value, value[strings.LastIndexByte(value, ' ')+1:]) // behind Bearer
+		before, after, _ := strings.Cut(m[4], value) // the quotes
+		if m[4] == value && strings.HasPrefix(m[3], m[1]) {
+			before, after = m[1], m[1] // a number after a key in quotes
 		}
-		return m[1] + m[2] + m[3] + quotes + mask + quotes
+		return m[1] + m[2] + m[3] + before + mask + after
 	})
+	return masked, secrets
+}
+
+// maskCommand hides what maskMessage does, and the credentials that commands
+// take in other forms: --token x, -u user:password and http://user:password@.
+// What the shell is to put in stays, as in $TOKEN and $(cat token).
+func maskCommand(text string) (masked string, secrets []string) {
+	if text == "" {
+		return "", nil
+	}
+	masked, secrets = maskPairs(text, fromShell)
+	for _, form := range []string{
+		`(--?[\w-]*(?i:` + strings.Join(secretWords(), "|") + `)[\w-]*)(\s+)(` + quotedValue + `|` + plainValue + `)()`,
+		`()(--user(?:\s+|=)|-u\s+)(["']?[^\s:"']+:[^\s"']+)()`,
+		`()(://)([^\s/@"']+)(@)`,
+	} {
+		found := regexp.MustCompile(form)
+		masked = found.ReplaceAllStringFunc(masked, func(all string) string {
+			m := found.FindStringSubmatch(all)
+			value := strings.Trim(m[3], `\"'`)
+			if m[1] != "" && (!looksSecret(m[1]) || strings.ContainsAny(m[3][:1], "-|<>")) || fromShell(value) {
+				return all
+			}
+			secrets = append(secrets, value)
+			before, after, _ := strings.Cut(m[3], value) // the quotes
+			return m[1] + m[2] + before + mask + after + m[4]
+		})
+	}
+	return masked, secrets
+}
+
+// fromShell says whether nothing of a value stands in the command itself.
+func fromShell(value string) bool {
+	without := expandVariables(value, func(string) (string, bool) { return "", true })
+	return regexp.MustCompile("^(?:(?:\\$\\w+|:)*|\\$\\([^()]*\\)?|`[^`]*`?)$").MatchString(without)
 }
 
 // onlyVariables says whether text has variables and nothing else that could
@@ -180,9 +278,10 @@ func onlyVariables(text string) bool {
 	return hasVariable(text) && strings.Trim(without, ":") == ""
 }
 
-// looksSecret says whether a name is likely to name a secret.
+// looksSecret says whether a name is likely to name a secret. A signal and
+// the passive mode only sound like one.
 func looksSecret(name string) bool {
-	name = strings.ToLower(name)
+	name = strings.NewReplacer("signal", "", "passive", "").Replace(strings.ToLower(name))
 	return slices.ContainsFunc(secretWords(), func(word string) bool { return strings.Contains(name, word) })
 }
 

@@ -55,6 +55,8 @@ func TestARedactedMessageHidesWhatFollowsASecretKey(t *testing.T) {
 		`{"token":"${TOKEN}"}`:                    `{"token":"${TOKEN}"}`,
 		"token=${TOKEN}abc":                       "token=***",
 		"token=abc${TOKEN}":                       "token=***",
+		`["token: abc","x"]`:                      `["token: ***","x"]`,
+		"mode: passive=30 signal: token=abc":      "mode: passive=30 signal: token=***",
 	} {
 		plan := scenario.Default()
 		plan.OnOpen = []scenario.Step{{Send: text, Expect: text, Within: 1}}
@@ -66,12 +68,62 @@ func TestARedactedMessageHidesWhatFollowsASecretKey(t *testing.T) {
 	}
 }
 
+func TestARedactedRequestKeepsItsMethodAndWhatIsNotSecret(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                     "",
+		"http://h/kick?user={{ n }}":           "http://h/kick?user={{ n }}",
+		"POST https://bob:hunter2@h/?token=ab": "POST https://***@h/?token=***",
+		"DELETE\thttp://${USER}:${PASS}@h/":    "DELETE\thttp://${USER}:${PASS}@h/",
+		"http://h/?key={{ n }}a&b={{ n }}":     "http://h/?key=***&b={{ n }}",
+		"${ADMIN}/?token=a{{ n }}":             "${ADMIN}/?token=***",
+		"${METHOD} http://a:b@h/?user=x":       "${METHOD} http://***@h/?user=x",
+		"http://h/?signal=TERM&sig=abc":        "http://h/?signal=TERM&sig=***",
+	} {
+		plan := scenario.Default()
+		plan.Closes.Mix[1].Trigger = scenario.Trigger{HTTP: text}
+		if got := plan.Redacted().Closes.Mix[1].Trigger.HTTP; got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestARedactedCommandHidesCredentialsInTheirUsualForms(t *testing.T) {
+	for text, want := range map[string]string{
+		`kill -TERM $(cat /run/chat.pid)`:                            `kill -TERM $(cat /run/chat.pid)`,
+		`docker kill --signal=TERM chat`:                             `docker kill --signal=TERM chat`,
+		`docker kill --signal TERM chat-{{n}}`:                       `docker kill --signal TERM chat-{{n}}`,
+		`curl -H "Authorization: Bearer abc.d" http://h/`:            `curl -H "Authorization: ***" http://h/`,
+		`curl -d '{"token":"abc"}' http://h/?sig=x&y`:                `curl -d '{"token":"***"}' http://h/?sig=***&y`,
+		`curl -u bob:pw http://h/ --user 'a b:c' --user=d:e`:         `curl -u *** http://h/ --user 'a b:c' --user=***`,
+		`curl -u "bob:$PW" "http://bob:pw@h/a@b"`:                    `curl -u "***" "http://***@h/a@b"`,
+		`PGPASSWORD=abc psql -c 'select 1'`:                          `PGPASSWORD=*** psql -c 'select 1'`,
+		`kick --api-token abc --password 'x y' all`:                  `kick --api-token *** --password '***' all`,
+		`kick --auth --all | tee -a x`:                               `kick --auth --all | tee -a x`,
+		`kick --auth | tee -a x`:                                     `kick --auth | tee -a x`,
+		`kick --token token`:                                         `kick --token ***`,
+		"kick --token $TOKEN -u $U:$P --key $(cat k) --pass `cat p`": "kick --token $TOKEN -u $U:$P --key $(cat k) --pass `cat p`",
+		`kick --token ${TOKEN} token=${TOKEN}x key=$K`:               `kick --token ${TOKEN} token=*** key=$K`,
+	} {
+		plan := scenario.Default()
+		plan.Closes.Mix[1].Trigger = scenario.Trigger{Exec: text}
+		redacted := plan.Redacted()
+		if got := redacted.Closes.Mix[1].Trigger.Exec; got != want {
+			t.Errorf("%s is shown as\n%s, want\n%s", text, got, want)
+		}
+		if twice := redacted.Redacted(); !reflect.DeepEqual(twice, redacted) {
+			t.Errorf("%s is shown as\n%s when masked twice", text, twice.Closes.Mix[1].Trigger.Exec)
+		}
+	}
+}
+
 func TestARedactedPlanHoldsNoSecretAndCanBeUsedAgain(t *testing.T) {
 	plan := fullPlan(t)
 	plan.Target.URL = "wss://bob:hunter2@h/?token=hunter2"
 	plan.Target.Headers = []string{"Authorization: Bearer hunter2", "Cookie: a=hunter2"}
 	plan.Target.Subprotocols = []string{"chat", "bearer.hunter2", "auth.hunter2", strings.Repeat("hunter2", 6)}
 	plan.OnOpen[0].Send = `{"password":"hunter2"}`
+	plan.Closes.Mix[3].Trigger.HTTP = "GET http://bob:hunter2@h/?key=hunter2"
+	plan.Closes.Mix[4].Trigger.Exec = "curl -u bob:hunter2 --token hunter2 http://h/?key=hunter2"
 	if err := plan.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -107,13 +159,20 @@ func TestSecretsAreTheTextsThatRedactedMasks(t *testing.T) {
 	p := scenario.Default()
 	p.Target.URL = "ws://me:pa55word@host/x?token=a%20b%20c&room=lobby"
 	p.Target.Headers = []string{"Authorization: Bearer abcdef", "X: {{n}}-secret", "Y: no"}
+	p.OnOpen = []scenario.Step{{Send: `{"op":"login","auth":"Bearer sesame1"}`, Expect: "session=sesame2 ok", Within: 1}}
+	p.Closes.Mix[0].Trigger = scenario.Trigger{Send: "close token=sesame3"} // of another mode, and secret all the same
+	p.Closes.Mix[1].Trigger = scenario.Trigger{HTTP: "PUT http://admin:sesame4@kicker/?key=sesame5&user={{n}}"}
+	p.Closes.Mix[2].Trigger = scenario.Trigger{Exec: "KEY=sesame6 kick --token 'sesame7 x' -u root:sesame8 --signal TERM http://api:sesame9@h/ $(all)"}
 	got := p.Secrets()
-	for _, want := range []string{"Bearer abcdef", "abcdef", "a b c", "a%20b%20c", "pa55word", "me:pa55word"} {
+	for _, want := range []string{
+		"Bearer abcdef", "abcdef", "a b c", "a%20b%20c", "pa55word", "me:pa55word", "sesame1", "sesame2", "sesame3",
+		"admin:sesame4", "sesame4", "sesame5", "sesame6", "sesame7 x", "root:sesame8", "api:sesame9",
+	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("%q is missing in %q", want, got)
 		}
 	}
-	for _, not := range []string{"lobby", "no", "host", "{{n}}-secret"} {
+	for _, not := range []string{"lobby", "no", "host", "{{n}}-secret", "login", "kicker", "TERM", "$(all)"} {
 		if slices.Contains(got, not) {
 			t.Errorf("%q is no secret to hide", not)
 		}

@@ -13,7 +13,8 @@ import (
 // returned without a copy.
 //
 // It serves the texts of a valid plan in which {{n}} has a meaning: the URL,
-// headers, what on_open sends and expects, and the trigger's message.
+// headers, what on_open sends and expects, and a trigger's message, request
+// or command.
 func Expand(s string, n uint64) string {
 	if !strings.Contains(s, "{{") {
 		return s
@@ -109,10 +110,11 @@ func (p *Plan) templates() []templated {
 			templated{key: key + "expect", text: &p.OnOpen[i].Expect, perN: true})
 	}
 	for i := range p.Closes.Mix {
-		list = append(list, templated{
-			key:  fmt.Sprintf("closes.mix[%d].trigger.send", i),
-			text: &p.Closes.Mix[i].Trigger.Send, perN: true,
-		})
+		key, trigger := fmt.Sprintf("closes.mix[%d].trigger.", i), &p.Closes.Mix[i].Trigger
+		list = append(list,
+			templated{key: key + "send", text: &trigger.Send, perN: true},
+			templated{key: key + "http", text: &trigger.HTTP, perN: true},
+			templated{key: key + "exec", text: &trigger.Exec, perN: true})
 	}
 	return list
 }

@@ -52,6 +52,8 @@ func TestVariablesAreReplacedWhereverAPlanMayHaveThem(t *testing.T) {
 	plan.Target.TLS = scenario.TLS{CA: "${HOST}.ca", Cert: "${HOST}.crt", Key: "${HOST}.key", ServerName: "${HOST}"}
 	plan.OnOpen = []scenario.Step{{Send: "login ${HOST}${HOST}", Expect: "hi ${HOST}", Within: time.Second}}
 	plan.Closes.Mix[1].Trigger = scenario.Trigger{Send: "bye ${HOST}"}
+	plan.Closes.Mix[3].Trigger = scenario.Trigger{HTTP: "PUT http://${HOST}/{{n}}"}
+	plan.Closes.Mix[4].Trigger = scenario.Trigger{Exec: "echo ${HOST} $HOST {{n}}"}
 
 	want := fullPlan(t)
 	want.Target.URL = "ws://h:9000/?id={{n}}"
@@ -60,6 +62,8 @@ func TestVariablesAreReplacedWhereverAPlanMayHaveThem(t *testing.T) {
 	want.Target.TLS = scenario.TLS{CA: "h:9000.ca", Cert: "h:9000.crt", Key: "h:9000.key", ServerName: "${HOST}"}
 	want.OnOpen = []scenario.Step{{Send: "login h:9000h:9000", Expect: "hi h:9000", Within: time.Second}}
 	want.Closes.Mix[1].Trigger = scenario.Trigger{Send: "bye h:9000"}
+	want.Closes.Mix[3].Trigger = scenario.Trigger{HTTP: "PUT http://h:9000/{{n}}"}
+	want.Closes.Mix[4].Trigger = scenario.Trigger{Exec: "echo h:9000 $HOST {{n}}"}
 
 	before := scenario.Encode(plan)
 	got, err := scenario.ExpandEnv(plan, environment)

@@ -20,7 +20,7 @@ func (p *Plan) Validate() error {
 	var c checker
 	c.name(p.Name)
 	c.references(p, "target.")
-	c.url(p.Target.URL)
+	c.targetURL(p.Target.URL)
 	c.connectTo(&p.Target)
 	c.headers(p.Target.Headers)
 	c.subprotocols(p.Target.Subprotocols)
@@ -109,46 +109,62 @@ func (c *checker) references(p *Plan, prefix string) {
 	}
 }
 
-func (c *checker) url(raw string) {
+func (c *checker) targetURL(raw string) {
 	const key = "target.url"
 	if raw == "" || hasVariable(raw) || c.problems.covers(key) {
 		return
 	}
+	c.url(key, raw, raw, urlKind{
+		scheme: "ws", mistaken: "http", noFragment: "a WebSocket URL has no fragment (RFC 6455 section 3)",
+	})
+}
+
+// A urlKind is what one key wants of its URL. An s after a scheme is for TLS.
+type urlKind struct {
+	scheme     string
+	mistaken   string // the scheme that is easily written in its place
+	noFragment string // why it has none
+}
+
+// url checks raw, which stands in value.
+func (c *checker) url(key, value, raw string, kind urlKind) {
+	plain, secure := kind.scheme+"://", kind.scheme+"s://"
 	if !strings.Contains(raw, "://") {
-		c.refuse(key, raw, "has no scheme", "write ws:// or wss:// in front of it")
+		c.refuse(key, value, "has no scheme", "write "+plain+" or "+secure+" in front of it")
 		return
 	}
 	if strings.Contains(raw, "#") {
-		c.refuse(key, raw, "a WebSocket URL has no fragment (RFC 6455 section 3)", "write %23 for a # in the path, or remove it")
+		c.refuse(key, value, kind.noFragment, "write %23 for a # in the path, or remove it")
 		return
 	}
 	u, err := url.Parse(Expand(raw, 0))
 	if err != nil {
 		// The parser's error quotes the URL, secrets and all.
-		c.refuse(key, raw, "is not a URL", "write ws://host:port/path, with %XX for characters a URL cannot have")
+		c.refuse(key, value, "is not a URL", "write "+plain+"host:port/path, with %XX for characters a URL cannot have")
 		return
 	}
 	if strings.ContainsFunc(Expand(raw, 0), unicode.IsSpace) {
-		c.refuse(key, raw, "has a space, which would end the request line", "write %20 for a space")
+		c.refuse(key, value, "has a space, which would end the request line", "write %20 for a space")
 		return
 	}
+	msg := fmt.Sprintf("the scheme must be %s or %[1]ss", kind.scheme)
 	switch u.Scheme {
-	case "ws", "wss":
-	case "http":
-		c.refuse(key, raw, "the scheme must be ws or wss", "write ws:// in place of http://")
-	case "https":
-		c.refuse(key, raw, "the scheme must be ws or wss", "write wss:// in place of https://")
+	case kind.scheme, kind.scheme + "s":
+	case kind.mistaken:
+		c.refuse(key, value, msg, "write "+plain+" in place of "+kind.mistaken+"://")
+	case kind.mistaken + "s":
+		c.refuse(key, value, msg, "write "+secure+" in place of "+kind.mistaken+"s://")
 	default:
-		c.refuse(key, raw, "the scheme must be ws or wss", "write ws://, or wss:// for TLS")
+		c.refuse(key, value, msg, "write "+plain+", or "+secure+" for TLS")
 	}
 	if u.Hostname() == "" {
-		c.refuse(key, raw, "has no host", "write ws://host:port/path")
+		c.refuse(key, value, "has no host", "write "+plain+"host:port/path")
 	}
 	if isBareIPv6(u) {
-		c.refuse(key, raw, "the IPv6 address is not in brackets", "write ws://[::1]:9000")
+		c.refuse(key, value, "the IPv6 address is not in brackets", "write "+plain+"[::1]:9000")
 	}
 	if port := u.Port(); port != "" && !isPort(port) {
-		c.refuse(key, raw, "the port must be 1 to 65535", "")
+		c.refuse(key, value, "the port must be 1 to 65535", "")
 	}
 }
 

@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -31,7 +33,7 @@ func (c *checker) closes(p *Plan) {
 		return
 	}
 	for i := range mix {
-		c.entry(fmt.Sprintf("closes.mix[%d].", i), &mix[i])
+		c.entry(fmt.Sprintf("closes.mix[%d].", i), &mix[i], p.Limits.Close)
 		if mix[i].Name != "" || mix[i].Mode != "" {
 			c.entryName(fmt.Sprintf("closes.mix[%d].name", i), mix[i].Name, mix[:i])
 		}
@@ -54,8 +56,9 @@ func (c *checker) entryName(key, name string, before []Close) {
 	}
 }
 
-// entry checks what an entry says against its mode.
-func (c *checker) entry(prefix string, e *Close) {
+// entry checks what an entry says against its mode. A zero is no value for a
+// key that the mode does not have.
+func (c *checker) entry(prefix string, e *Close, limit time.Duration) {
 	if _, bad := oneOf("mode", string(e.Mode), modes()...); bad != nil && e.Mode == "" {
 		c.lacks(prefix+"mode", "missing", bad.hint)
 		return
@@ -64,50 +67,68 @@ func (c *checker) entry(prefix string, e *Close) {
 		return
 	}
 	c.count(prefix+"weight", e.Weight, 0, maxWeight, "weights are shares, and need not add up to 100")
-	c.foreign(prefix, "code", e.Mode, e.Code, e.Code != 0)
-	c.foreign(prefix, "reason", e.Mode, e.Reason, e.Reason != "")
-	c.foreign(prefix, "eager", e.Mode, e.Eager, e.Eager)
-	c.foreign(prefix, "trigger", e.Mode, e.Trigger, e.Trigger != Trigger{})
-	c.foreign(prefix, "reply_delay", e.Mode, e.ReplyDelay, e.ReplyDelay != 0)
-	c.foreign(prefix, "how", e.Mode, e.How, e.How != "")
-	c.foreign(prefix, "when", e.Mode, e.When, e.When != "")
-	c.foreign(prefix, "for", e.Mode, e.For, e.For != 0)
-	c.foreign(prefix, "payload", e.Mode, e.Payload, e.Payload != "")
-	if e.Mode.has("code") {
-		c.ownClose(prefix, e)
-	}
-	if e.Mode.has("trigger") {
-		c.trigger(prefix, e.Trigger)
-	}
-	if e.Mode.has("how") {
-		if _, bad := oneOf("way to abort", string(e.How), RST, FIN); bad != nil {
-			c.refuse(prefix+"how", e.How, bad.msg, bad.hint)
+	for _, k := range []struct {
+		name  string
+		value any
+		check func(key string)
+	}{
+		{"code", e.Code, func(key string) { c.code(key, e.Code) }},
+		{"reason", e.Reason, func(key string) { c.reason(key, e) }},
+		{"eager", e.Eager, func(string) {}},
+		{"trigger", e.Trigger, func(key string) { c.trigger(key, e.Mode, &e.Trigger) }},
+		{"reply_delay", e.ReplyDelay, func(key string) { c.replyDelay(key, e.ReplyDelay, limit) }},
+		{"how", e.How, func(key string) { word(c, key, "way to abort", e.How, RST, FIN) }},
+		{"when", e.When, func(key string) { word(c, key, "moment to abort", e.When, moments()...) }},
+		{"for", e.For, func(key string) { c.span(key, e.For, 1, 24*time.Hour, "") }},
+		{"payload", e.Payload, func(key string) { c.payload(key, e.Payload) }},
+	} {
+		if key := prefix + k.name; e.Mode.has(k.name) {
+			k.check(key)
+		} else if !reflect.ValueOf(k.value).IsZero() {
+			c.refuse(key, k.value, fmt.Sprintf("mode %s has no such key", e.Mode), "remove it; it belongs to "+either(owners(k.name)))
 		}
 	}
 }
 
-// foreign refuses a key that is set in an entry of another mode.
-func (c *checker) foreign(prefix, key string, mode Mode, value any, set bool) {
-	if set && !mode.has(key) {
-		c.refuse(prefix+key, value, fmt.Sprintf("mode %s has no such key", mode),
-			"remove it; it belongs to "+either(owners(key)))
+// word refuses what is none of the words.
+func word[W ~string](c *checker, key, what string, value W, words ...W) {
+	if _, bad := oneOf(what, string(value), words...); bad != nil {
+		c.refuse(key, value, bad.msg, bad.hint)
 	}
 }
 
-// ownClose checks the Close frame of an active entry.
-func (c *checker) ownClose(prefix string, e *Close) {
-	if msg := closeCodeFault(e.Code); msg != "" {
-		c.refuse(prefix+"code", e.Code, msg,
-			"use 1000 to 1003, 1007 to 1014, 3000 to 4999, or 1005 for a Close without a code")
+func (c *checker) payload(key string, p Payload) {
+	if _, bad := payloadOf(string(p)); bad != nil {
+		c.refuse(key, p, bad.msg, bad.hint)
 	}
+}
+
+// replyDelay holds the delay against limits.close, which is checked elsewhere.
+func (c *checker) replyDelay(key string, d, limit time.Duration) {
+	switch {
+	case d < 0:
+		c.refuse(key, d, "cannot be negative", "write 0s to answer at once")
+	case d > 0 && limit > 0 && d >= limit:
+		c.refuse(key, d, fmt.Sprintf("an answer after limits.close (%s) never counts", durationText(limit)),
+			"write less, or raise limits.close")
+	}
+}
+
+func (c *checker) code(key string, code int) {
+	if msg := closeCodeFault(code); msg != "" {
+		c.refuse(key, code, msg, "use 1000 to 1003, 1007 to 1014, 3000 to 4999, or 1005 for a Close without a code")
+	}
+}
+
+func (c *checker) reason(key string, e *Close) {
 	switch {
 	case e.Code == emptyClose && e.Reason != "":
-		c.refuse(prefix+"reason", e.Reason, "a Close without a code has no reason (RFC 6455 section 5.5.1)",
+		c.refuse(key, e.Reason, "a Close without a code has no reason (RFC 6455 section 5.5.1)",
 			"remove it, or choose another code than 1005")
 	case !utf8.ValidString(e.Reason):
-		c.refuse(prefix+"reason", e.Reason, "is not UTF-8 (RFC 6455 section 5.5.1)", "")
+		c.refuse(key, e.Reason, "is not UTF-8 (RFC 6455 section 5.5.1)", "")
 	case len(e.Reason) > maxReason:
-		c.refuse(prefix+"reason", e.Reason,
+		c.refuse(key, e.Reason,
 			fmt.Sprintf("has %d bytes and a Close frame has room for %d (RFC 6455 section 5.5)", len(e.Reason), maxReason),
 			"shorten it")
 	}
@@ -135,13 +156,71 @@ func closeCodeFault(code int) string {
 	return ""
 }
 
-// trigger wants exactly one key.
-func (c *checker) trigger(prefix string, t Trigger) {
+// trigger wants exactly one key, and one that serves the mode.
+func (c *checker) trigger(key string, mode Mode, t *Trigger) {
+	serve, given := mode.triggers(), t.given()
 	switch {
-	case t == (Trigger{}):
-		c.lacks(prefix+"trigger", "nothing makes the server close",
-			"set send to a message that orders it, or wait: true where it closes by itself")
-	case t.Send != "" && t.Wait:
-		c.lacks(prefix+"trigger", "send and wait exclude each other", "keep one")
+	case len(given) == 0:
+		c.lacks(key, "nothing makes the server close", "set "+either(serve))
+		return
+	case len(given) > 1:
+		last := len(given) - 1
+		c.lacks(key, strings.Join(given[:last], ", ")+" and "+given[last]+" exclude each other", "keep one")
+		return
+	case !slices.Contains(serve, given[0]):
+		c.misplaced(key+"."+given[0], mode, t)
+		return
+	}
+	switch {
+	case t.Violate != "":
+		word(c, key+".violate", "violation", t.Violate, violations()...)
+	case t.HTTP != "":
+		c.request(key+".http", t)
+	case t.Exec != "":
+		c.command(key+".exec", t.Exec)
+	case mode == Simultaneous && t.OrdersCut():
+		c.refuse(key+".send", t.Send, "a server that ends TCP without a Close has none that ours could cross",
+			`order one, as in "close 1001 bye"`)
+	}
+}
+
+// misplaced says why a trigger that serves other modes does not serve this one.
+func (c *checker) misplaced(key string, mode Mode, t *Trigger) {
+	hint := "use " + either(mode.triggers())
+	switch {
+	case t.Wait:
+		c.refuse(key, t.Wait, "the own Close has no trigger to follow at once", hint)
+	case mode == Simultaneous:
+		c.refuse(key, t.Violate, "a server that fails the connection reads no Close of ours (RFC 6455 section 7.1.7)", hint)
+	default:
+		c.refuse(key, t.Violate, "a server that fails the connection awaits no answer (RFC 6455 section 7.1.7)", hint)
+	}
+}
+
+func (c *checker) request(key string, t *Trigger) {
+	if hasVariable(t.HTTP) || c.problems.covers(key) {
+		return
+	}
+	method, raw := t.Request()
+	// The library sends a method as it is written.
+	known := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+	switch upper := strings.ToUpper(method); {
+	case !isToken(method):
+		c.refuse(key, t.HTTP, "the method has characters a method cannot have", "write POST http://host:port/path")
+	case method != upper && slices.Contains(known, upper):
+		c.refuse(key, t.HTTP, "a method is case-sensitive (RFC 9110 section 9.1)", "write "+upper)
+	}
+	c.url(key, t.HTTP, raw, urlKind{
+		scheme: "http", mistaken: "ws", noFragment: "a fragment is never sent (RFC 9110 section 7.1)",
+	})
+}
+
+func (c *checker) command(key, command string) {
+	switch {
+	case hasVariable(command) || c.problems.covers(key):
+	case strings.TrimSpace(command) == "":
+		c.refuse(key, command, "the command is blank", "write it, or choose another trigger")
+	case strings.ContainsRune(command, 0):
+		c.refuse(key, command, "has a NUL, which no command can", "remove it")
 	}
 }
