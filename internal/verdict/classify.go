@@ -27,7 +27,7 @@ func classify(e *Evidence) (stats.Class, string) {
 		return stats.Cut, EndDetail(tr)
 	case e.peerFirst():
 		return stats.PeerFirst, codeDetail(tr.PeerCode) + " " + EndDetail(tr)
-	case tr.PeerClose.Set() && failure(tr.PeerCode) && !e.asked(tr.PeerCode):
+	case e.failedByPeer():
 		return stats.FailedByPeer, codeDetail(tr.PeerCode)
 	case tr.PeerClose.Set() && !tr.OwnCloseDone && e.answers():
 		return stats.ReplyFailed, EndDetail(tr)

@@ -74,23 +74,33 @@ func (e *Evidence) failed() bool {
 // was asked for.
 func (e *Evidence) asksForCut() bool {
 	tr, step := &e.Trace, e.Step()
-	if !step.Set() || tr.Ending == wire.None || tr.Ending == wire.Failed || tr.End.At < step.At || e.peerFirst() {
+	if tr.Ending != wire.FIN && tr.Ending != wire.RST || e.peerFirst() {
+		return false
+	}
+	if e.Plan.Mode == scenario.Mute && tr.PeerClose.Set() {
+		return true // to leave its Close unanswered was the step, however that came about
+	}
+	if !step.Set() || tr.End.At < step.At {
 		return false
 	}
 	reset := tr.Ending == wire.RST
 	switch {
 	case e.Plan.Mode == scenario.HalfClose:
 		return true
-	case e.Plan.Mode == scenario.Mute && tr.PeerClose.Set():
-		return true
 	case e.failed():
 		// Who fails a connection may be deaf to what follows: our answer may
-		// meet an RST.
-		return reset || !tr.PeerClose.Set()
+		// meet an RST. That is no reason for a code that nothing asked for.
+		return !tr.PeerClose.Set() || reset && !e.failedByPeer()
 	case e.Plan.Mode == scenario.BadClose && e.payload().Trails():
-		return reset && tr.PeerClose.Set()
+		return reset && tr.PeerClose.Set() && !e.failedByPeer()
 	}
 	return e.Plan.Trigger.OrdersCut() && !tr.PeerClose.Set()
+}
+
+// failedByPeer reports whether the peer's Close says that it failed the
+// connection, for no reason that it was given.
+func (e *Evidence) failedByPeer() bool {
+	return e.Trace.PeerClose.Set() && failure(e.Trace.PeerCode) && !e.asked(e.Trace.PeerCode)
 }
 
 // answers reports whether the peer's Close was to be answered.
@@ -99,9 +109,10 @@ func (e *Evidence) answers() bool {
 }
 
 // asked reports whether the peer's code is one it was asked for: the echo of
-// the own code, or what the trigger asks for.
+// the own code, or what the trigger asks for. What follows an own Close breaks a
+// rule too (RFC 6455 section 5.5.1), for which the peer may fail the connection.
 func (e *Evidence) asked(code int) bool {
-	if e.failed() {
+	if e.failed() || e.Plan.Mode == scenario.BadClose && e.payload().Trails() {
 		return code == 1002 || code == 1007
 	}
 	if trigger := &e.Plan.Trigger; *trigger != (scenario.Trigger{}) && trigger.Asks(code) {

@@ -54,7 +54,7 @@ func measureClose(o *stats.Outcome, e *Evidence) {
 	step, asked, mode := e.Step(), !e.waits(), e.Plan.Mode
 	if e.Begun && asked {
 		began := step
-		if e.Plan.When != scenario.Idle && e.Began.Set() {
+		if mode == scenario.Abort && e.Plan.When != scenario.Idle && e.Began.Set() {
 			began = e.Began // what the cut then waited for is no lag
 		}
 		r.lag(stats.CloseLag, e.Planned, began)

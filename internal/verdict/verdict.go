@@ -22,14 +22,15 @@ func Judge(o *stats.Outcome, e *Evidence) {
 	if tr.PeerClose.Set() {
 		o.CodeReceived = tr.PeerCode
 	}
-	o.ClosedFirst = closedFirst(tr)
+	o.ClosedFirst = closedFirst(e)
 	o.Messages = stats.Messages{Sent: tr.Sent, Received: tr.Received, AfterClose: tr.AfterClose, Lost: e.lost()}
 	o.Flags = flags(o, e)
 	measureClose(o, e)
 }
 
 // closedFirst says which end sent the first FIN or RST.
-func closedFirst(tr *wire.Trace) stats.Side {
+func closedFirst(e *Evidence) stats.Side {
+	tr := &e.Trace
 	own := tr.HalfClose
 	if !own.Set() {
 		own = tr.Cut
@@ -42,7 +43,7 @@ func closedFirst(tr *wire.Trace) stats.Side {
 		return stats.Client
 	case tr.Ending == wire.Failed:
 		return stats.Neither
-	case tr.Ending != wire.None:
+	case tr.Ending != wire.None || e.LateFIN:
 		return stats.Server
 	}
 	return stats.Client
