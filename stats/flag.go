@@ -63,3 +63,15 @@ func (s *Flags) Set(f Flag, holds bool) {
 
 // Has reports whether the flag is in the set.
 func (s Flags) Has(f Flag) bool { return s&(1<<f) != 0 }
+
+// Names returns the names of the flags in the set in the order of their values,
+// nil for none.
+func (s Flags) Names() []string {
+	var names []string
+	for f := range Flag(NumFlags) {
+		if s.Has(f) {
+			names = append(names, f.String())
+		}
+	}
+	return names
+}

@@ -134,6 +134,18 @@ func TestASetOfFlagsHasWhatWasPutInAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestTheNamesOfASetStandInTheOrderOfTheFlags(t *testing.T) {
+	var s Flags
+	if names := s.Names(); names != nil {
+		t.Errorf("the empty set has %q", names)
+	}
+	s.Set(LateFIN, true)
+	s.Set(Simultaneous, true)
+	if got := strings.Join(s.Names(), " "); got != "simultaneous late_fin" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestOnlyTheArrivalOfDataHasTheKernelsClock(t *testing.T) {
 	var kernel, own []string
 	for p := range Phase(NumPhases) {

@@ -287,7 +287,7 @@ func TestPhasesAndFlagsOfAnyEvidenceAgreeWithEachOther(t *testing.T) {
 			}
 		}
 		if related > 1 || related == 1 && !e.Trace.Both() {
-			t.Fatalf("the Closes are %s, both %v", named(o.Flags), e.Trace.Both())
+			t.Fatalf("the Closes are %s, both %v", o.Flags.Names(), e.Trace.Both())
 		}
 	}
 }

@@ -222,22 +222,13 @@ func TestAStoryHasOneReading(t *testing.T) {
 				want.Set(f, true)
 			}
 			if o.Flags != want {
-				t.Errorf("flags %s, want %s", named(o.Flags), named(want))
+				t.Errorf("flags %s, want %s", o.Flags.Names(), want.Names())
 			}
 			if o.Opened != (r.story.Open == nil) || o.N != 7 {
 				t.Errorf("opened %v, number %d", o.Opened, o.N)
 			}
 		})
 	}
-}
-
-func named(flags stats.Flags) (names []string) {
-	for f := range stats.Flag(stats.NumFlags) {
-		if flags.Has(f) {
-			names = append(names, f.String())
-		}
-	}
-	return names
 }
 
 // The stories above tell of every word that a verdict has.
