@@ -248,6 +248,41 @@ func (c *session) listen(limit time.Duration, enough func(*wire.Trace) bool) {
 	}
 }
 
+// part ends the connection behind the last Close. It reports whether TCP is to
+// be ended by RST.
+func (c *session) part() (reset bool) {
+	if c.manners.parting == partNone {
+		c.listen(0, never)
+	}
+	return c.manners.parting == partRST
+}
+
+// maxKept bounds the connections that a server keeps at a time although the
+// client has gone: a path that leaks must not take the server's last
+// descriptor.
+const maxKept = 1000
+
+// keep holds a connection that the client has ended without a Close, where the
+// manners say so, there is room for one more and the service is not ending.
+func (c *session) keep() {
+	switch c.link.ending() {
+	case clientFIN:
+	case clientRST:
+		if !c.manners.keepRST {
+			return
+		}
+	default:
+		return
+	}
+	if c.manners.keep == 0 {
+		return
+	}
+	if c.sv.kept.Add(1) <= maxKept {
+		c.sv.pause(c.manners.keep)
+	}
+	c.sv.kept.Add(-1)
+}
+
 // shut ends TCP, where that has not been done.
 func (c *session) shut(reset bool) {
 	c.link.look()
