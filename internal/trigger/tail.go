@@ -1,0 +1,92 @@
+package trigger
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	mostKept  = 1 << 10 // bytes of a command's output that are kept
+	mostShown = 200     // bytes of foreign text in an error
+)
+
+// A tail keeps the end of what is written to it.
+type tail struct {
+	kept []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p[max(0, len(p)-mostKept):]...)
+	t.kept = slices.Delete(t.kept, 0, max(0, len(t.kept)-mostKept))
+	return len(p), nil
+}
+
+// String joins the last lines that together have at most mostShown bytes. Of a
+// last line that is longer it is the end.
+func (t *tail) String() string {
+	const between = "; "
+	shown := ""
+	lines := strings.FieldsFunc(string(t.kept), func(r rune) bool { return r == '\n' || r == '\r' })
+	for _, line := range slices.Backward(lines) {
+		line = strings.TrimSpace(printable(line))
+		switch {
+		case line == "":
+		case shown == "":
+			shown = lastBytes(line)
+		case len(line)+len(between)+len(shown) > mostShown:
+			return shown
+		default:
+			shown = line + between + shown
+		}
+	}
+	return shown
+}
+
+// lastBytes cuts the beginning of a text with more than mostShown bytes.
+func lastBytes(text string) string {
+	if len(text) <= mostShown {
+		return text
+	}
+	begin := len(text) - mostShown + len("…")
+	for !utf8.RuneStart(text[begin]) {
+		begin++
+	}
+	return "…" + text[begin:]
+}
+
+// brief is a text in its printable form without what exceeds mostShown bytes.
+func brief(text string) string {
+	text = printable(text)
+	if len(text) <= mostShown {
+		return text
+	}
+	end := mostShown - len("…")
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// printable puts a question mark for all that could move a terminal's cursor or
+// turn the direction of the text, and for bytes that are no UTF-8.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r == '\n' || r == '\r':
+			return ' '
+		case r == utf8.RuneError || !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// A short is an error whose text is brief: a peer may have written it.
+type short struct {
+	err error
+}
+
+func (s short) Error() string { return brief(s.err.Error()) }
+func (s short) Unwrap() error { return s.err }
