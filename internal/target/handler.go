@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -23,9 +24,10 @@ func (sv *service) handler() http.Handler {
 		})
 	}
 	mux.HandleFunc("GET /statz", sv.statz)
+	mux.HandleFunc("GET /ended", sv.ended)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, help, list, ModeHeader)
+		fmt.Fprintf(w, help, list, ModeHeader, IDHeader)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("%s %q is not here; the paths are:\n\n%s", r.Method, r.URL.Path, list), http.StatusNotFound)
@@ -41,7 +43,9 @@ func listing(all []fault) string {
 		rows = append(rows, [2]string{"/" + f.name, f.does})
 		width = max(width, len("/"+f.name))
 	}
-	rows = append(rows, [2]string{"/statz", "the server's own counts, as JSON"})
+	rows = append(rows,
+		[2]string{"/statz", "the server's own counts, as JSON"},
+		[2]string{"/ended", "how the connections with an id ended, one by one, as JSON: ?after=0 is the next of the answer before"})
 	var b strings.Builder
 	for _, r := range rows {
 		fmt.Fprintf(&b, "  %-*s  %s\n", width, r[0], r[1])
@@ -68,6 +72,7 @@ A fault of the Close frame is in every Close that the server sends, be it an
 answer, by order or by itself.
 
 The request header %s names the mode a connection is counted under.
+The request header %s, as 0a1b2c3d/7, gives it an id for /ended.
 `
 
 // serve answers a request for a WebSocket endpoint.
@@ -76,7 +81,7 @@ func (sv *service) serve(m manners, w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the server is going away", http.StatusServiceUnavailable)
 		return
 	}
-	u := &upgrade{ResponseWriter: w, sv: sv, manners: m, mode: r.Header.Get(ModeHeader)}
+	u := &upgrade{ResponseWriter: w, sv: sv, manners: m, header: r.Header}
 	if c := u.open(r); c != nil {
 		go c.run()
 	} else {
@@ -89,11 +94,29 @@ func (sv *service) serve(m manners, w http.ResponseWriter, r *http.Request) {
 
 // statz answers with the Ledger.
 func (sv *service) statz(w http.ResponseWriter, _ *http.Request) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(asJSON(w))
 	enc.SetIndent("", "  ")
 	// An error here is a client that left: nobody is there to hear of it.
 	_ = enc.Encode(sv.Ledger())
+}
+
+// ended answers with a page of Ends.
+func (sv *service) ended(w http.ResponseWriter, r *http.Request) {
+	after := uint64(0)
+	if text := r.URL.Query().Get("after"); text != "" {
+		var err error
+		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
+			http.Error(w, fmt.Sprintf("query: after=%q is no whole number: give the next of the answer before, or 0", brief([]byte(text))),
+				http.StatusBadRequest)
+			return
+		}
+	}
+	_ = json.NewEncoder(asJSON(w)).Encode(sv.Ended(after)) // as above
+}
+
+// asJSON says what the answer is, and that it is of this moment.
+func asJSON(w http.ResponseWriter) http.ResponseWriter {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return w
 }

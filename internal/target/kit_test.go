@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -237,16 +238,28 @@ func (c *client) wantSilence(d time.Duration) {
 // reset ends the connection by RST.
 func (c *client) reset() {
 	c.t.Helper()
-	if err := c.conn.(interface{ SetLinger(int) error }).SetLinger(0); err != nil {
+	conn := c.below()
+	if err := conn.(interface{ SetLinger(int) error }).SetLinger(0); err != nil {
 		c.t.Fatal(err)
 	}
-	c.conn.Close()
+	conn.Close()
+}
+
+// below is the TCP connection.
+func (c *client) below() net.Conn {
+	if secure, ok := c.conn.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return c.conn
 }
 
 // fin ends the client's side of the connection.
 func (c *client) fin() {
 	c.t.Helper()
-	if err := c.conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+	if secure, ok := c.conn.(*tls.Conn); ok {
+		secure.CloseWrite()
+	}
+	if err := c.below().(interface{ CloseWrite() error }).CloseWrite(); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -1,12 +1,18 @@
 package target
 
 import (
-	"maps"
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/wsload/wsload/internal/wire"
+	"github.com/wsload/wsload/stats"
 )
 
 // ModeHeader is the request header by which a client names the mode its
@@ -83,7 +89,8 @@ func (e *Endings) add(by ending) {
 type book struct {
 	mu    sync.Mutex
 	since time.Time
-	modes map[string]*Counts
+	modes map[string]*account
+	n     uint64 // connections so far
 }
 
 // begin notes when the first listener was served.
@@ -95,49 +102,58 @@ func (b *book) begin(now time.Time) {
 	}
 }
 
-// opened counts a connection and returns the counts its end belongs to.
-func (b *book) opened(mode string) *Counts {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c := b.counts(mode)
-	c.Opened++
-	return c
+// An account is where the connections of a mode are counted.
+type account struct {
+	mode string
+	Counts
 }
 
-// ended counts the end of a connection that opened returned c for.
-func (b *book) ended(c *Counts, tr *wire.Trace, by ending) {
+// opened counts a connection and returns the account its end belongs to, and
+// how many connections came before it.
+func (b *book) opened(mode string) (a *account, n uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a = b.account(mode)
+	a.Opened++
+	n = b.n
+	b.n++
+	return a, n
+}
+
+// ended counts the end of a connection that opened returned a for.
+func (b *book) ended(a *account, tr *wire.Trace, by ending) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if tr.OwnCloseDone {
-		c.CloseSent++
+		a.CloseSent++
 	}
 	if tr.PeerClose.Set() {
-		c.CloseReceived++
+		a.CloseReceived++
 	}
-	c.Ended.add(by)
+	a.Ended.add(by)
 }
 
-// counts finds the counts of a mode as a request named it. Names come from
+// account finds the account of a mode as a request named it. Names come from
 // outside, so their number is bounded.
-func (b *book) counts(mode string) *Counts {
+func (b *book) account(mode string) *account {
 	switch {
 	case mode == "":
 		mode = modeNone
 	case !validMode(mode):
 		mode = modeOther
 	}
-	if c := b.modes[mode]; c != nil {
-		return c
+	if a := b.modes[mode]; a != nil {
+		return a
 	}
 	if mode != modeNone && mode != modeOther && b.named() >= maxModes {
-		return b.counts(modeOther)
+		return b.account(modeOther)
 	}
 	if b.modes == nil {
-		b.modes = make(map[string]*Counts)
+		b.modes = make(map[string]*account)
 	}
-	c := new(Counts)
-	b.modes[mode] = c
-	return c
+	a := &account{mode: strings.Clone(mode)} // a part of the request's header would hold all of it
+	b.modes[a.mode] = a
+	return a
 }
 
 // named is the number of modes that clients chose.
@@ -163,9 +179,100 @@ func (b *book) ledger() Ledger {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := Ledger{Modes: make(map[string]Counts, len(b.modes)), Since: b.since}
-	for mode, c := range maps.All(b.modes) {
-		l.Modes[mode] = *c
-		l.Open += c.Opened - c.Ended.Total()
+	for mode, a := range b.modes {
+		l.Modes[mode] = a.Counts
+		l.Open += a.Opened - a.Ended.Total()
 	}
 	return l
+}
+
+// IDHeader is the request header by which a client gives its connection an ID.
+const IDHeader = "Wsload-Id"
+
+// An ID is a connection as its client calls it: connection N of a run. Its text
+// is the run in 8 hexadecimal digits, a slash and the number: "0a1b2c3d/7".
+type ID struct {
+	Run uint32
+	N   uint64
+}
+
+// MarshalText writes the ID.
+func (id ID) MarshalText() ([]byte, error) {
+	return strconv.AppendUint(fmt.Appendf(nil, "%08x/", id.Run), id.N, 10), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (id *ID) UnmarshalText(text []byte) error {
+	run, number, _ := bytes.Cut(text, []byte("/"))
+	var digits [4]byte
+	if len(run) != 2*len(digits) {
+		return fmt.Errorf("read id: %q does not begin with 8 hexadecimal digits and a slash", brief(text))
+	}
+	if _, err := hex.Decode(digits[:], run); err != nil {
+		return fmt.Errorf("read id %q: %w", brief(text), err)
+	}
+	n, err := strconv.ParseUint(string(number), 10, 64)
+	if err != nil {
+		return fmt.Errorf("read id %q: %w", brief(text), err)
+	}
+	*id = ID{Run: binary.BigEndian.Uint32(digits[:]), N: n}
+	return nil
+}
+
+// An End is how a connection with an ID ended, seen from the server: its class
+// is of one of the Entries, and "peer" in it is the client.
+type End struct {
+	ID       ID          `json:"id"`
+	Mode     string      `json:"mode"` // as in Ledger.Modes
+	Class    stats.Class `json:"class"`
+	Detail   string      `json:"detail,omitempty"` // of the class
+	Sent     int         `json:"sent"`             // status code of the server's Close, stats.NoCode for none
+	Received int         `json:"received"`         // status code of the client's Close, stats.NoCode for none
+}
+
+// Ended is a page of Ends, in the order in which the connections ended. It is
+// the body of /ended.
+type Ended struct {
+	Next    uint64 `json:"next"`    // ask for what comes after this
+	Dropped uint64 `json:"dropped"` // ends in between that the server no longer holds
+	Ends    []End  `json:"ends"`    // none when there are no more
+}
+
+const (
+	maxEnds = 1 << 16 // that a server holds
+	maxPage = 1 << 12 // in one answer
+)
+
+// Ended returns the ends behind the first after of them, as many as fit a page.
+// The server holds the last 65,536.
+func (s *Server) Ended(after uint64) Ended { return s.ends.page(after) }
+
+// ends keeps the last Ends in a ring. Its zero value is ready.
+type ends struct {
+	mu   sync.Mutex
+	ring []End
+	n    uint64 // ends so far; number i is at i % maxEnds
+}
+
+func (e *ends) add(end End) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.ring) < maxEnds {
+		e.ring = append(e.ring, end)
+	} else {
+		e.ring[e.n%maxEnds] = end
+	}
+	e.n++
+}
+
+func (e *ends) page(after uint64) Ended {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	after = min(after, e.n)
+	from := max(after, e.n-uint64(len(e.ring)))
+	p := Ended{Next: min(from+maxPage, e.n), Dropped: from - after, Ends: []End{}}
+	for i := from; i < p.Next; i++ {
+		p.Ends = append(p.Ends, e.ring[i%maxEnds])
+	}
+	return p
 }

@@ -28,23 +28,52 @@ const (
 // here it is not.
 type link struct {
 	net.Conn
-	resets atomic.Bool   // Close will send an RST
-	first  atomic.Uint32 // an ending
+	stamped bool          // a Tap reads past it, with the kernel's receive stamps
+	halved  atomic.Bool   // the FIN was sent without a close
+	resets  atomic.Bool   // Close will send an RST
+	first   atomic.Uint32 // an ending
+}
+
+// NetConn is what is below, for reads that get stamps; nil where those are not
+// wanted.
+func (l *link) NetConn() net.Conn {
+	if !l.stamped {
+		return nil
+	}
+	return l.Conn
 }
 
 // Read implements net.Conn.
 func (l *link) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
-	l.met(err)
+	l.Met(err)
 	return n, err
 }
 
 // Write implements net.Conn.
 func (l *link) Write(p []byte) (int, error) {
 	n, err := l.Conn.Write(p)
-	l.met(err)
+	l.Met(err)
 	return n, err
 }
+
+// CloseWrite sends the FIN and leaves the other direction open. A FIN or RST
+// that is already here came before it.
+func (l *link) CloseWrite() error {
+	half, ok := l.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if raw := l.raw(); raw != nil {
+		l.Met(peek(raw))
+	}
+	l.end(serverFIN)
+	l.halved.Store(true)
+	return half.CloseWrite()
+}
+
+// HalfClosed reports whether CloseWrite was called.
+func (l *link) HalfClosed() bool { return l.halved.Load() }
 
 // Close implements net.Conn.
 func (l *link) Close() error {
@@ -76,8 +105,8 @@ func (l *link) ending() ending { return ending(l.first.Load()) }
 // wsaConnReset is what Windows calls ECONNRESET.
 const wsaConnReset = syscall.Errno(10054)
 
-// met notes what err says of the client's end.
-func (l *link) met(err error) {
+// Met notes what err, of a read or a write, says of the client's end.
+func (l *link) Met(err error) {
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		return
 	}
@@ -96,6 +125,36 @@ func (l *link) met(err error) {
 	}
 }
 
+// raw is the socket, nil where there is none.
+func (l *link) raw() syscall.RawConn {
+	sc, ok := l.Conn.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// unacked reports whether bytes of the server have not reached the client's
+// kernel, as far as this platform tells.
+func (l *link) unacked() bool {
+	if k, ok := l.Conn.(kernelState); ok {
+		_, _, outq := k.KernelState()
+		return outq > 0
+	}
+	raw := l.raw()
+	return raw != nil && outq(raw) > 0
+}
+
+// kernelState is what a network in memory tells in place of a kernel: the
+// pending error, the state of TCP and the bytes that are not acknowledged.
+type kernelState interface {
+	KernelState() (soErr syscall.Errno, state uint8, outq int)
+}
+
 // maxLook bounds the reads of look: a client that sends without pause must not
 // keep the connection open.
 const maxLook = 64
@@ -105,18 +164,14 @@ const maxLook = 64
 // socket with unread bytes would send an RST in place of the FIN (RFC 2525
 // section 2.17). Those bytes are lost: only a close may follow.
 func (l *link) look() {
-	sc, ok := l.Conn.(syscall.Conn)
-	if !ok {
-		return
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
+	raw := l.raw()
+	if raw == nil {
 		return
 	}
 	buf := make([]byte, 512)
 	for range maxLook {
 		n, err := tryRead(raw, buf)
-		l.met(err)
+		l.Met(err)
 		if n == 0 || err != nil {
 			return
 		}

@@ -13,11 +13,17 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/internal/wire"
+	"github.com/wsload/wsload/stats"
 )
 
 const (
 	// defaultLimit is the limit of Reply and Drain where they are not set.
 	defaultLimit = 5 * time.Second
+	// defaultFin is the limit of Fin where it is not set.
+	defaultFin = time.Second
+	// syncEvery is how often the clock of the kernel's stamps is compared with
+	// the process' own.
+	syncEvery = time.Second
 	// requestLimit bounds the way from an accepted connection to a whole
 	// request: a client that never asks must not hold a descriptor for ever.
 	requestLimit = 30 * time.Second
@@ -34,10 +40,18 @@ type Server struct {
 	// Drain is how long open connections may take to end once Serve is told to
 	// end; 0 means 5 s.
 	Drain time.Duration
+	// Record takes the outcome of every connection; nil measures nothing. It
+	// must be of Entries. A server that measures ends TCP by a FIN first, and
+	// waits for the client's before it closes the socket.
+	Record *stats.Recorder
+	// Fin is how long a server that measures waits for the client's FIN once
+	// both Closes have passed; 0 means 1 s.
+	Fin time.Duration
 	// Log hears of trouble with accepting and with handshakes; nil discards.
 	Log *slog.Logger
 
 	book book
+	ends ends
 }
 
 // Ledger returns the counts so far, over all listeners.
@@ -53,6 +67,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	s.book.begin(time.Now())
 	sv := &service{Server: s, tb: wire.NewTimebase(), ending: make(chan struct{}), sessions: make(map[*session]struct{})}
 	hs := sv.httpServer()
+	stopSync := sv.sync()
 	var closer sync.WaitGroup
 	failed := make(chan struct{})
 	closer.Go(func() {
@@ -69,10 +84,37 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	sv.drain(s.drainLimit())
 	hs.Close()
 	sv.conns.Wait()
+	stopSync()
 	if ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+}
+
+// sync keeps the clock of the stamps right where the server measures. The
+// function it returns ends that.
+func (sv *service) sync() (stop func()) {
+	if sv.Record == nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var syncing sync.WaitGroup
+	syncing.Go(func() {
+		tick := time.NewTicker(syncEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				sv.tb.Sync()
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		syncing.Wait()
+	}
 }
 
 // httpServer reads the requests.
@@ -94,6 +136,8 @@ func (sv *service) httpServer() *http.Server {
 }
 
 func (s *Server) replyLimit() time.Duration { return cmp.Or(s.Reply, defaultLimit) }
+
+func (s *Server) finLimit() time.Duration { return cmp.Or(s.Fin, defaultFin) }
 
 func (s *Server) drainLimit() time.Duration { return cmp.Or(s.Drain, defaultLimit) }
 
@@ -144,7 +188,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	l.sv.conns.Add(1)
-	lk := &link{Conn: conn}
+	lk := &link{Conn: conn, stamped: l.sv.Record != nil}
 	if l.tls == nil {
 		return lk, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -32,8 +33,25 @@ type session struct {
 	tap     *wire.Tap
 	lib     *websocket.Conn
 	manners manners
-	counts  *Counts
+	account *account
+	id      ID
+	named   bool   // the request had an id
+	n       uint64 // of the id, or the connection's number on this server
+
 	leaving atomic.Bool // the service is ending
+	cutting atomic.Bool // and cuts what is left
+	late    atomic.Bool // a limit of the server's ran out
+	unsent  atomic.Bool // and bytes of the server had not reached the client
+
+	// What only a verdict needs to know, as offsets.
+	opened   time.Duration // 101 written
+	begun    bool          // the server was to end the connection
+	planned  time.Duration // and when
+	spoke    wire.Instant  // a Close was handed to write, whatever its bytes
+	stuck    bool          // and could not be written
+	halved   wire.Instant  // own FIN before the close
+	parted   time.Duration // all was done but the close
+	cutShort bool          // the service's end came first
 }
 
 // hear tells the session how far the service's end has come. A library that
@@ -46,6 +64,7 @@ func (c *session) hear(s stage) {
 		c.tap.SetDeadline(expired)
 	case cutting:
 		c.leaving.Store(true)
+		c.cutting.Store(true)
 		c.link.cut()
 	}
 }
@@ -63,14 +82,13 @@ func (c *session) run() {
 
 	o, err := c.converse()
 	reset := c.finish(o, err)
+	c.cutShort = c.cutting.Load()
 	c.shut(reset)
 	// The library is let go last: from then on the Tap takes no bytes but those
 	// of whole Close frames. What the library says to that tells nothing that the
 	// Tap does not know.
 	_ = c.lib.CloseNow()
-
-	tr := c.tap.Trace()
-	c.sv.book.ended(c.counts, &tr, c.link.ending())
+	c.settle()
 }
 
 // converse echoes messages until one is an order, which it returns, or until
@@ -132,6 +150,7 @@ func (c *session) finish(o order, err error) (reset bool) {
 	tr := c.tap.Trace()
 	switch {
 	case o != (order{}):
+		c.begin(c.sv.tb.Now())
 		return c.obey(o)
 	case tr.Ending != wire.None:
 		c.keep() // the client was first
@@ -140,8 +159,10 @@ func (c *session) finish(o order, err error) (reset bool) {
 	case tr.Rule != wire.NoRule:
 		return c.closeFirst(failure(tr.Rule), tr.Rule.String())
 	case c.leaving.Load():
+		c.begin(c.sv.tb.Now())
 		return c.closeFirst(codeGoingAway, "going away")
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.begin(c.opened + c.manners.after)
 		return c.obey(c.manners.unasked)
 	default:
 		// TLS has ended, or a write has failed: TCP's own end is on its way.
@@ -150,6 +171,9 @@ func (c *session) finish(o order, err error) (reset bool) {
 	}
 	return false
 }
+
+// begin notes that it is the server that ends the connection, planned for at.
+func (c *session) begin(at time.Duration) { c.begun, c.planned = true, at }
 
 // obey carries an order out. It reports whether TCP is to be ended by RST.
 func (c *session) obey(o order) (reset bool) {
@@ -162,7 +186,7 @@ func (c *session) obey(o order) (reset bool) {
 // closeFirst sends a Close, unless the library has sent one, and waits for the
 // client's. It reports whether TCP is to be ended by RST.
 func (c *session) closeFirst(code int, reason string) (reset bool) {
-	if tr := c.tap.Trace(); !tr.OwnClose.Set() && c.speak(code, reason) != nil {
+	if tr := c.tap.Trace(); !tr.OwnClose.Set() && c.say(code, reason) != nil {
 		return false
 	}
 	if c.manners.deaf {
@@ -190,14 +214,21 @@ func (c *session) closeSecond() (reset bool) {
 		return false // the connection ended inside the Close
 	case c.manners.delay > 0:
 		// The listening meanwhile is for a client that gives up; Shut ends it.
+		stopFIN := func() {}
 		stop := after(c.manners.delay, func() {
-			_ = c.speak(reply(&tr), "") // an answer that fails is in the Trace
-			_ = c.tap.Shut()
+			_ = c.say(reply(&tr), "") // an answer that fails is in the Trace
+			if c.sv.Record == nil {
+				_ = c.tap.Shut()
+				return
+			}
+			c.halfClose()
+			stopFIN = after(c.sv.finLimit(), c.giveUp)
 		})
 		c.listen(0, never)
 		stop()
+		stopFIN()
 		return false
-	case !c.manners.silent && c.speak(reply(&tr), "") != nil:
+	case !c.manners.silent && c.say(reply(&tr), "") != nil:
 		return false
 	}
 	return c.part()
@@ -237,7 +268,7 @@ const forever = time.Duration(1) << 62
 // limit has passed it ends the connection itself; 0 is no limit.
 func (c *session) listen(limit time.Duration, enough func(*wire.Trace) bool) {
 	if limit > 0 {
-		defer after(limit, c.link.cut)()
+		defer after(limit, c.giveUp)()
 	}
 	buf := make([]byte, bufferSize)
 	for tr := c.tap.Trace(); tr.Ending == wire.None && !enough(&tr); tr = c.tap.Trace() {
@@ -248,13 +279,54 @@ func (c *session) listen(limit time.Duration, enough func(*wire.Trace) bool) {
 	}
 }
 
+// giveUp ends a connection at a limit.
+func (c *session) giveUp() {
+	c.unsent.Store(c.link.unacked())
+	c.late.Store(true)
+	c.link.cut()
+}
+
+// say speaks and remembers that it did.
+func (c *session) say(code int, reason string) error {
+	c.spoke = wire.UserInstant(c.sv.tb.Now())
+	err := c.speak(code, reason)
+	if err != nil {
+		c.stuck = true
+		c.late.Store(c.late.Load() || errors.Is(err, os.ErrDeadlineExceeded))
+	}
+	return err
+}
+
 // part ends the connection behind the last Close. It reports whether TCP is to
 // be ended by RST.
 func (c *session) part() (reset bool) {
-	if c.manners.parting == partNone {
+	switch tr := c.tap.Trace(); {
+	case c.manners.parting == partNone:
 		c.listen(0, never)
+	case c.manners.parting == partRST:
+		return true
+	case c.sv.Record != nil && c.exchanged(&tr) && tr.Ending == wire.None:
+		c.halfClose()
+		c.listen(c.sv.finLimit(), never)
 	}
-	return c.manners.parting == partRST
+	return false
+}
+
+// exchanged reports whether both ends have had their say. What the server said
+// in place of a Close counts where the client has reacted to it by one.
+func (c *session) exchanged(tr *wire.Trace) bool {
+	return tr.Both() || c.begun && c.spoke.Set() && !c.stuck && tr.PeerClose.Set()
+}
+
+// halfClose sends the FIN that a server sends first (RFC 6455 section 7.1.1),
+// over TLS behind a close_notify, and leaves the other direction open: a socket
+// that is closed hears nothing of the client's end.
+func (c *session) halfClose() {
+	if secure, ok := c.conn.(*tls.Conn); ok {
+		_ = secure.CloseWrite() // one that fails meets an end that is on its way
+	}
+	c.halved = wire.UserInstant(c.sv.tb.Now())
+	_ = c.link.CloseWrite()
 }
 
 // maxKept bounds the connections that a server keeps at a time although the
@@ -285,6 +357,10 @@ func (c *session) keep() {
 
 // shut ends TCP, where that has not been done.
 func (c *session) shut(reset bool) {
+	if tr := c.tap.Trace(); c.sv.Record != nil && tr.Ending == wire.FIN {
+		c.tap.Confirm(c.sv.tb.Now() + c.sv.finLimit())
+	}
+	c.parted = c.sv.tb.Now()
 	c.link.look()
 	// What fails here is the end of a socket that has already gone.
 	if reset {

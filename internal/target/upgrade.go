@@ -55,7 +55,7 @@ type upgrade struct {
 	http.ResponseWriter
 	sv      *service
 	manners manners
-	mode    string
+	header  http.Header // of the request
 
 	taken   bool     // from net/http
 	session *session // once the 101 is written
@@ -91,7 +91,7 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		conn.Close()
 		return nil, nil, fmt.Errorf("upgrade: write the 101: %w", err)
 	}
-	u.session = u.sv.newSession(conn, rest, u.manners, u.mode)
+	u.session = u.sv.newSession(conn, rest, u.manners, u.header)
 	library := libraryConn{Conn: conn, tap: u.session.tap}
 	// The library attaches the reader itself.
 	return library, bufio.NewReadWriter(bufio.NewReaderSize(nil, bufferSize), bufio.NewWriterSize(library, bufferSize)), nil
@@ -132,8 +132,16 @@ func (l libraryConn) Close() error { return l.tap.Close() }
 
 // newSession begins the session of a connection whose 101 is written. rest is
 // what the client sent behind its request.
-func (sv *service) newSession(conn net.Conn, rest []byte, m manners, mode string) *session {
-	c := &session{sv: sv, conn: conn, manners: m, counts: sv.book.opened(mode)}
+func (sv *service) newSession(conn net.Conn, rest []byte, m manners, header http.Header) *session {
+	c := &session{sv: sv, conn: conn, manners: m, opened: sv.tb.Now()}
+	c.account, c.n = sv.book.opened(header.Get(ModeHeader))
+	if c.named = c.id.UnmarshalText([]byte(header.Get(IDHeader))) == nil; c.named {
+		c.n = c.id.N
+	}
+	if sv.Record != nil {
+		sv.Record.Started()
+		sv.Record.Opened()
+	}
 	opt := wire.TapOptions{Server: true, Withhold: true, Read: rest}
 	if secure, ok := conn.(*tls.Conn); ok {
 		c.link = secure.NetConn().(*link)

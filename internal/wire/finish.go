@@ -103,7 +103,7 @@ func (t *Tap) Confirm(limit time.Duration) {
 	}
 	for pause := 50 * time.Microsecond; t.tb.Now() < limit && !t.stopped(); pause = min(2*pause, 5*time.Millisecond) {
 		soErr, state, outq, _ := t.sock.facts()
-		if t.sock.wasReset(soErr, state) {
+		if soErr != 0 || t.sock.wasReset(soErr, state) {
 			t.mu.Lock()
 			now := t.tb.Now()
 			t.td.Trace.Ending, t.td.Trace.Errno, t.td.Trace.AfterFIN = RST, soErr, true

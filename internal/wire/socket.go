@@ -33,6 +33,10 @@ type kernelFacts interface {
 	KernelState() (soErr syscall.Errno, state uint8, outq int)
 }
 
+// An observer is a connection below that wants to hear of the ends that the
+// stamped reads meet, since these pass it by.
+type observer interface{ Met(err error) }
+
 // wsaConnReset is what Windows calls ECONNRESET.
 const wsaConnReset = syscall.Errno(10054)
 
@@ -53,6 +57,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		n, err = s.Conn.Read(p)
 	} else {
 		n, wall, err = s.stamp.read(p)
+		s.tell(err)
 	}
 	err = s.own(err)
 	s.note(n, wall, err)
@@ -88,9 +93,17 @@ func (s *socket) tryRead(p []byte) (int, error) {
 		return s.Read(p)
 	}
 	n, wall, err := s.stamp.tryRead(p)
+	s.tell(err)
 	err = s.own(err)
 	s.note(n, wall, err)
 	return n, err
+}
+
+// tell passes on how a stamped read failed.
+func (s *socket) tell(err error) {
+	if o, ok := s.Conn.(observer); ok && err != nil {
+		o.Met(err)
+	}
 }
 
 func (s *socket) note(n int, wall int64, err error) {
@@ -151,7 +164,11 @@ func (s *socket) ending(err error) (ev Event, unacked bool) {
 // it was reset. Once both ends have sent their FIN its state is the same without
 // an RST: the kernel keeps the rest of it elsewhere (TIME_WAIT).
 func (s *socket) wasReset(soErr syscall.Errno, state uint8) bool {
-	return soErr == syscall.EPIPE || soErr == syscall.ECONNRESET || state == tcpClose && !s.finSent.Load()
+	finSent := s.finSent.Load()
+	if h, ok := s.Conn.(interface{ HalfClosed() bool }); ok {
+		finSent = finSent || h.HalfClosed()
+	}
+	return soErr == syscall.EPIPE || soErr == syscall.ECONNRESET || state == tcpClose && !finSent
 }
 
 func (s *socket) facts() (soErr syscall.Errno, state uint8, outq int, ok bool) {

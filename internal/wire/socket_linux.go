@@ -35,8 +35,9 @@ type stamper struct {
 	oob [64]byte
 }
 
-// newStamper switches the kernel's receive stamps on for a TCP connection. It
-// returns nil for every other kind of connection.
+// newStamper switches the kernel's receive stamps on for a TCP connection, or
+// for the one that a NetConn method names. It returns nil for every other kind
+// of connection.
 func newStamper(conn net.Conn) *stamper {
 	var raw syscall.RawConn
 	switch conn := conn.(type) {
@@ -47,6 +48,8 @@ func newStamper(conn net.Conn) *stamper {
 		if raw, err = conn.SyscallConn(); err != nil {
 			return nil
 		}
+	case interface{ NetConn() net.Conn }:
+		return newStamper(conn.NetConn())
 	default:
 		return nil
 	}
