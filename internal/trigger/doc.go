@@ -1,5 +1,5 @@
 // Package trigger brings a server to close by other means than its
-// connections: a [Request] to it over HTTP, or a command such as a SIGTERM or
+// connections: a [Request] to it over HTTP, or a [Command] such as a SIGTERM or
 // a deploy. A [Launcher] bounds how many run at once.
 //
 // Both have one method, Fire. It returns when the request or the command is

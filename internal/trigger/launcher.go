@@ -11,7 +11,7 @@ import (
 // notice anything.
 var ErrNotLaunched = errors.New("not launched")
 
-// A Trigger is what a Launcher fires, such as a Request.
+// A Trigger is what a Launcher fires: a Request or a Command.
 type Trigger interface {
 	// Fire launches the trigger and waits for its end. It calls launched exactly
 	// once, as the package comment says.
