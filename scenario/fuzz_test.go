@@ -97,9 +97,9 @@ func checkWritten(t *testing.T, plan scenario.Plan) {
 	}
 }
 
-// FuzzRedacted gives the three forms of a trigger any text. What is masked
-// must stay as it is when it is masked again, and be as valid as it was; a
-// text with a variable is hardly checked before it is masked.
+// FuzzRedacted gives the three forms of a trigger any text. A valid one must
+// stay valid when it is masked, and as it is when it is masked again. A request
+// with a variable is hardly checked, so it is no URL yet.
 func FuzzRedacted(f *testing.F) {
 	for _, seed := range []string{
 		`{"token":"a\"b","m":"{\"key\":\"x\"}"}`, "GET http://bob:pw@h/?key=a b#c", "${M} https://${U}:${P}@h/{{ n }}?sig=${S}x",
@@ -112,13 +112,16 @@ func FuzzRedacted(f *testing.F) {
 			plan := scenario.Default()
 			plan.Closes.Mix[1].Trigger = trigger
 			redacted := plan.Redacted()
+			plan.Secrets()
+			if plan.Validate() != nil || trigger.HTTP != "" && strings.Contains(text, "${") {
+				continue
+			}
 			if twice := redacted.Redacted(); !reflect.DeepEqual(twice, redacted) {
 				t.Errorf("redacted again, %#v becomes %#v", redacted.Closes.Mix[1].Trigger, twice.Closes.Mix[1].Trigger)
 			}
-			if !strings.Contains(text, "${") && plan.Validate() == nil && redacted.Validate() != nil {
-				t.Errorf("redacted, %+v is refused: %v", trigger, redacted.Validate())
+			if err := redacted.Validate(); err != nil {
+				t.Errorf("redacted, %+v is refused: %v", trigger, err)
 			}
-			plan.Secrets()
 		}
 	})
 }

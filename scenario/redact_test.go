@@ -55,6 +55,7 @@ func TestARedactedMessageHidesWhatFollowsASecretKey(t *testing.T) {
 		`{"token":"${TOKEN}"}`:                    `{"token":"${TOKEN}"}`,
 		"token=${TOKEN}abc":                       "token=***",
 		"token=abc${TOKEN}":                       "token=***",
+		`{"token":"","n":1}`:                      `{"token":"","n":1}`,
 		`["token: abc","x"]`:                      `["token: ***","x"]`,
 		"mode: passive=30 signal: token=abc":      "mode: passive=30 signal: token=***",
 	} {
