@@ -16,7 +16,7 @@ func TestARequestIsAMethodAndAURLAndThePOSTOfOneWithout(t *testing.T) {
 		"GET\thttp://h":                   {"GET", "http://h"},
 		"http://h/{{ n }}":                {"POST", "http://h/{{ n }}"},
 		"${URL}/a b":                      {"POST", "${URL}/a b"},
-		"${URL}{{ n }}":                  {"POST", "${URL}{{ n }}"},
+		"${URL}{{ n }}":                   {"POST", "${URL}{{ n }}"},
 		"GET ${URL}":                      {"GET", "${URL}"},
 		"GET":                             {"POST", "GET"},
 	} {

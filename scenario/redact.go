@@ -15,8 +15,7 @@ const mask = "***"
 // headers, the user and password of a URL, and what follows a key that
 // looks secret (token, password, key, session and the like) in a URL's
 // query, in messages and in commands. So is a subprotocol that looks like a
-// credential. URLs are the target's, that of a trigger's request and those in
-// commands.
+// credential. URLs are the target's, a trigger's request and those in commands.
 // Paths of files stay, and so does ${VAR} where nothing around it is masked.
 // A redacted plan can be decoded again, and redacting it changes nothing.
 func (p *Plan) Redacted() Plan {
@@ -228,7 +227,7 @@ func maskPairs(text string, open func(value string) bool) (masked string, secret
 			return found
 		}
 		secrets = append(secrets, value, value[strings.LastIndexByte(value, ' ')+1:]) // behind Bearer
-		before, after, _ := strings.Cut(m[4], value) // the quotes
+		before, after, _ := strings.Cut(m[4], value)                                  // the quotes
 		if m[4] == value && strings.HasPrefix(m[3], m[1]) {
 			before, after = m[1], m[1] // a number after a key in quotes
 		}
