@@ -27,11 +27,11 @@ type crowd struct {
 }
 
 // manners is how many ways there are to close one.
-const manners = 6
+const manners = 10
 
 func TestACrowdThatDoesEverythingAtOnceEndsSoonAndLeavesNothing(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	const connections, limit = 96, 20 * time.Second
+	const connections, limit = 160, 20 * time.Second
 	c := &crowd{T: t, dialer: &Dialer{Timebase: NewTimebase(), Connect: limit, Upgrade: limit}}
 	srv := httptest.NewServer(http.HandlerFunc(c.serve))
 	defer srv.Close()
@@ -124,7 +124,7 @@ func (c *crowd) live(n int) {
 	tap.Shut()
 	tr := tap.Trace()
 	c.check(tr, how)
-	if tr.Cut.Set() != (how >= 4) || !tr.Shut.Set() {
+	if tr.Cut.Set() != cuts(how) || !tr.Shut.Set() {
 		c.Errorf("manner %d: at the end %+v", how, tr)
 	}
 	if tr.State == Closed {
@@ -144,6 +144,25 @@ func (c *crowd) close(ws *websocket.Conn, tap *Tap, how int) {
 	case 3:
 		tap.SetDeadline(tap.tb.Now())
 		tap.LetGo()
+	case 6, 7:
+		// Two may want to be the one; the library reads on.
+		var other sync.WaitGroup
+		other.Go(func() { tap.WriteClose(CodeNormal, "", tap.tb.Now()+time.Second) })
+		err := tap.WriteClose(CodeNormal, "", tap.tb.Now()+time.Second)
+		other.Wait()
+		if _, late := tap.Write(make([]byte, 8)); late == nil && tap.Trace().OwnCloseDone {
+			c.Errorf("manner %d: the library wrote behind the own Close", how)
+		}
+		if tr := tap.Trace(); err != nil && !tr.OwnCloseDone {
+			tap.LetGo()
+		}
+	case 8:
+		if tap.CloseWrite(tap.tb.Now()+time.Second) != nil {
+			tap.LetGo()
+		}
+	case 9:
+		tap.WriteRaw(AppendFrame(nil, OpText, make([]byte, 100), true, [4]byte{})[:50], tap.tb.Now()+time.Second)
+		tap.LetGo()
 	default:
 		tap.LetGo()
 	}
@@ -154,12 +173,12 @@ func (c *crowd) own(tap *Tap, how int) {
 	var buf [4096]byte
 	limit := tap.tb.Now() + 500*time.Millisecond
 	switch how {
-	case 4, 5:
+	case 4, 5, 9:
 		tap.LetGo()
-		tap.Cut(how == 5)
+		tap.Cut(how != 4)
 		return
-	case 0:
-		// The library's Close is its own.
+	case 0, 6, 7, 8:
+		// The own Close, or FIN, is the library's or the closer's.
 	default:
 		tap.LetGo()
 		tap.WriteClose(CodeNormal, "", limit)
@@ -168,6 +187,9 @@ func (c *crowd) own(tap *Tap, how int) {
 	}
 	tap.Confirm(limit)
 }
+
+// cuts reports whether a manner ends with a cut.
+func cuts(how int) bool { return how == 4 || how == 5 || how == 9 }
 
 // check compares what a trace says with itself.
 func (c *crowd) check(tr Trace, how int) {
@@ -181,8 +203,11 @@ func (c *crowd) check(tr Trace, how int) {
 		c.Errorf("manner %d: an echo server did %+v", how, tr)
 	}
 	// A cut by FIN becomes one by RST where the peer sends without pause.
-	if tr.Cut.Set() && tr.Reset != (how == 5) && !tr.Unread {
+	if tr.Cut.Set() && tr.Reset != (how != 4) && !tr.Unread {
 		c.Errorf("manner %d: cut with RST %t", how, tr.Reset)
+	}
+	if tr.HalfClose.Set() && how != 8 {
+		c.Errorf("manner %d: half closed", how)
 	}
 	if tr.Ending == Failed {
 		c.Errorf("manner %d: failed with %v", how, tr.Errno)
