@@ -226,8 +226,9 @@ func maskPairs(text string, open func(value string) bool) (masked string, secret
 		if value == "" || open(value) {
 			return found
 		}
-		secrets = append(secrets, value, value[strings.LastIndexByte(value, ' ')+1:]) // behind Bearer
-		before, after, _ := strings.Cut(m[4], value)                                  // the quotes
+		// Bearer may stand before it, and the quotes around it.
+		secrets = append(secrets, value, value[strings.LastIndexByte(value, ' ')+1:])
+		before, after, _ := strings.Cut(m[4], value)
 		if m[4] == value && strings.HasPrefix(m[3], m[1]) {
 			before, after = m[1], m[1] // a number after a key in quotes
 		}
@@ -256,7 +257,8 @@ func maskCommand(text string) (masked string, secrets []string) {
 			if m[1] != "" && (!looksSecret(m[1]) || strings.ContainsAny(m[3][:1], "-|<>")) || fromShell(value) {
 				return all
 			}
-			secrets = append(secrets, value)
+			_, password, _ := strings.Cut(value, ":")
+			secrets = append(secrets, value, password)
 			before, after, _ := strings.Cut(m[3], value) // the quotes
 			return m[1] + m[2] + before + mask + after + m[4]
 		})
