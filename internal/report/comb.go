@@ -42,7 +42,8 @@ func comb() []tooth {
 // late, and what it sends travels):
 //
 //   - at least peakLeast samples, and one in peakShare of the row's
-//   - the body is far away: half of the row is below half of the limit
+//   - the body is far away: half of the row is below half of the limit. Not so
+//     where only a timer of the peer can end the phase: there is no body then
 //   - around it is little: the stretch of a quarter of the limit on either side,
 //     up to the windows of the next teeth, has at most a tenth of its samples
 //
@@ -65,13 +66,14 @@ type peak struct {
 	n uint64
 }
 
-// peaks finds the teeth at which a row has a peak.
-func peaks(h *stats.Histogram) (found []peak) {
+// peaks finds the teeth at which a row has a peak. timed says that nothing but a
+// timer of the peer ends what the row measures.
+func peaks(h *stats.Histogram, timed bool) (found []peak) {
 	teeth := comb()
 	for i := range teeth {
 		t := &teeth[i]
 		low, high := t.window()
-		if low > h.Max() || h.Quantile(0.5) >= t.from/2 {
+		if low > h.Max() || !timed && h.Quantile(0.5) >= t.from/2 {
 			continue
 		}
 		n := h.CountBetween(low, high)
@@ -94,12 +96,31 @@ func peaks(h *stats.Histogram) (found []peak) {
 	return found
 }
 
+// givesUp reports whether a phase of a mode can end when a peer gives up
+// waiting, and whether by nothing else: a peer's Close that is not answered
+// (mute), and a FIN without a Close, which asks for nothing (half_close).
+func givesUp(mode string, ph stats.Phase) (ends, timed bool) {
+	switch ph {
+	case stats.CloseHandshake, stats.Notice, stats.FIN:
+		return true, false
+	case stats.GiveUp:
+		return true, true
+	case stats.Teardown:
+		return mode == "half_close", true
+	}
+	return false, false
+}
+
 // namePeaks writes a line for each peak in the phases that end when a peer
 // gives up waiting.
 func (p *page) namePeaks() {
 	for e, entry := range p.sum.Entries {
-		for _, ph := range []stats.Phase{stats.CloseHandshake, stats.Notice, stats.FIN} {
-			for _, found := range peaks(p.sum.Latency[e][ph].Hist) {
+		for ph := range stats.Phase(stats.NumPhases) {
+			ends, timed := givesUp(entry.Mode, ph)
+			if !ends {
+				continue
+			}
+			for _, found := range peaks(p.sum.Latency[e][ph].Hist, timed) {
 				head := fmt.Sprintf("%s of %s: %d samples at %s: typical of ", ph, printable(entry.Name), found.n, found.at)
 				p.list(doubt, head, found.who, ", ")
 			}

@@ -15,7 +15,12 @@ import (
 
 // withTimes is a run whose closes took the given times in one phase.
 func withTimes(ph stats.Phase, all []time.Duration) *stats.Summary {
-	s := stats.NewSummary(mix())
+	return ofMode("active", ph, all)
+}
+
+// ofMode is a run of one mode whose closes took the given times in one phase.
+func ofMode(mode string, ph stats.Phase, all []time.Duration) *stats.Summary {
+	s := stats.NewSummary([]stats.Entry{{Name: mode, Mode: mode}})
 	for _, d := range all {
 		o := stats.Outcome{Class: stats.Clean, Opened: true}
 		o.Phases[ph] = stats.Sample{D: d, OK: true, Kernel: true}
@@ -45,7 +50,9 @@ func around(rng *rand.Rand, limit time.Duration, n int) (all []time.Duration) {
 // named gives the report's lines that name a peak.
 func named(t *testing.T, s *stats.Summary) (lines []string) {
 	t.Helper()
-	for line := range strings.Lines(text(t, document(t, header(), s, result.End{Complete: true, Cause: "done"}))) {
+	head := header()
+	head.Mix = s.Entries
+	for line := range strings.Lines(text(t, document(t, head, s, result.End{Complete: true, Cause: "done"}))) {
 		if n := utf8.RuneCountInString(line) - 1; n > lineWidth {
 			t.Errorf("%d columns: %s", n, line)
 		}
@@ -68,7 +75,7 @@ func TestAClusterAtEachKnownLimitIsNamed(t *testing.T) {
 		{38 * time.Second, "30 to 40s", "Node's ws"}, {60 * time.Second, "60.0s", "nginx"},
 	} {
 		rng := rand.New(rand.NewPCG(1, uint64(i)))
-		for _, ph := range []stats.Phase{stats.CloseHandshake, stats.Notice, stats.FIN} {
+		for _, ph := range []stats.Phase{stats.CloseHandshake, stats.Notice, stats.FIN, stats.GiveUp} {
 			want := fmt.Sprintf("%s of active: 12 samples at %s: typical of ", ph, limit.label)
 			got := named(t, withTimes(ph, fastAnd(rng, 3000, around(rng, limit.at, 12)...)))
 			if len(got) != 1 || !strings.HasPrefix(got[0], want) || !strings.Contains(got[0], limit.who) {
@@ -102,11 +109,44 @@ func TestTwoPeaksOfOneRowAreBothNamedAlsoWhereTheyAreNeighbours(t *testing.T) {
 func TestPhasesThatEndWithNoTimerOfThePeerNameNoPeak(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
 	for ph := range stats.Phase(stats.NumPhases) {
-		if ph == stats.CloseHandshake || ph == stats.Notice || ph == stats.FIN {
+		if ph == stats.CloseHandshake || ph == stats.Notice || ph == stats.FIN || ph == stats.GiveUp {
 			continue
 		}
-		if got := named(t, withTimes(ph, fastAnd(rng, 1000, around(rng, 10*time.Second, 100)...))); got != nil {
-			t.Errorf("%s: %q", ph, got)
+		for _, mode := range []string{"active", "abort", "mute"} {
+			if got := named(t, ofMode(mode, ph, fastAnd(rng, 1000, around(rng, 10*time.Second, 100)...))); got != nil {
+				t.Errorf("%s of %s: %q", ph, mode, got)
+			}
+		}
+	}
+}
+
+// Where only the peer's timer ends the wait, every connection shows it.
+func TestATimerIsNamedAlsoWhereEverybodyWaitsForIt(t *testing.T) {
+	for i, c := range []struct {
+		mode string
+		ph   stats.Phase
+		all  func(*rand.Rand) []time.Duration
+		want string
+	}{
+		{"mute", stats.GiveUp, func(rng *rand.Rand) []time.Duration { return around(rng, 10*time.Second, 500) },
+			"give_up of mute: 500 samples at 10.0s: typical of the close_timeout of python websockets"},
+		{"mute", stats.GiveUp, func(rng *rand.Rand) []time.Duration { return fastAnd(rng, 500, around(rng, 5*time.Second, 12)...) },
+			"give_up of mute: 12 samples at 5.00s: typical of the wait for a Close of coder/websocket"},
+		{"half_close", stats.Teardown, func(rng *rand.Rand) []time.Duration { return around(rng, 30*time.Second, 500) },
+			"teardown of half_close: 500 samples at 30 to 40s: typical of the closeTimeout of Node's ws"},
+		{"half_close", stats.Teardown, func(rng *rand.Rand) []time.Duration { return fastAnd(rng, 500) }, ""},
+		{"mute", stats.GiveUp, func(rng *rand.Rand) []time.Duration { return around(rng, 7*time.Second, 500) }, ""},
+		{"mute", stats.GiveUp, func(rng *rand.Rand) (all []time.Duration) {
+			for range 500 {
+				all = append(all, 8*time.Second+time.Duration(rng.Int64N(int64(4*time.Second))))
+			}
+			return all
+		}, ""},
+		{"mute", stats.Notice, func(rng *rand.Rand) []time.Duration { return around(rng, 10*time.Second, 500) }, ""},
+	} {
+		got := named(t, ofMode(c.mode, c.ph, c.all(rand.New(rand.NewPCG(9, uint64(i))))))
+		if c.want == "" && got != nil || c.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], c.want)) {
+			t.Errorf("%s of %s: %q, want %q", c.ph, c.mode, got, c.want)
 		}
 	}
 }
@@ -166,8 +206,13 @@ func TestAServerThatIsSlowForEverybodyIsNotNamed(t *testing.T) {
 			for _, d := range all {
 				h.Record(d)
 			}
-			if got := peaks(h); got != nil {
+			if got := peaks(h, false); got != nil {
 				t.Errorf("%s, %d closes, seed %d: %+v", name, len(all), seed, got)
+			}
+			// A timer stands at one time. What spreads is none, body or not.
+			stands := strings.HasPrefix(name, "always") || name == "30 to 40 s"
+			if got := peaks(h, true); (len(got) == 1) != stands {
+				t.Errorf("timed, %s, %d closes, seed %d: %+v", name, len(all), seed, got)
 			}
 		}
 	}

@@ -36,8 +36,10 @@ type call struct {
 func calls() []call {
 	return []call{
 		{"ConnectAsync", nil, "none, Open"},
-		{"CloseAsync", []string{"active"}, "none, Closed"},
+		{"CloseAsync", []string{"active", "stall"}, "none, Closed"},
+		{"CloseOutputAsync, then ReceiveAsync", []string{"output"}, "none, Closed"},
 		{"ReceiveAsync, CloseOutputAsync", []string{"passive"}, "none, Closed"},
+		{"CloseAsync beside the server's close", []string{"simultaneous"}, "none, Closed"},
 		{"Abort, Dispose", []string{"abort"}, "none, Aborted"},
 	}
 }
@@ -51,7 +53,7 @@ func (c *call) throws(entry stats.Entry, classes *[stats.NumClasses]stats.Count)
 	}
 	for class := range stats.Class(stats.NumClasses) {
 		opens := class == stats.OpenFailed || class == stats.ToolError
-		for _, part := range split(class, &classes[class]) {
+		for _, part := range split(entry.Mode, class, &classes[class]) {
 			switch {
 			case part.n == 0 || opens && c.modes != nil:
 			case !opens && c.modes == nil && class != stats.Interrupted:
@@ -81,7 +83,7 @@ func (p *page) exceptions() {
 		}
 		p.line(plain, "  %s%s%s   %s", pad(entryName(entry), 20), pad(fmt.Sprint(total), -10), pad("", 9), does)
 		for c := range stats.Class(stats.NumClasses) {
-			for _, part := range split(c, &classes[c]) {
+			for _, part := range split(entry.Mode, c, &classes[c]) {
 				p.exception(entry.Mode, &part, total)
 			}
 		}
@@ -109,7 +111,7 @@ func (p *page) exception(mode string, part *classShare, total uint64) {
 // calls writes the calls as rows, and what each would have thrown, most often
 // first.
 func (p *page) calls() {
-	p.section("  %s%s%s   if all is well", pad("call", 34), pad("count", -10), pad("share", -9))
+	p.section("  %s%s%s   if all is well", pad("call", 38), pad("count", -10), pad("share", -9))
 	for _, c := range calls() {
 		var total uint64
 		counts := make(map[string]uint64)
@@ -119,14 +121,15 @@ func (p *page) calls() {
 				total += n
 			}
 		}
-		p.line(plain, "  %s%s%s   %s", pad(c.name, 34), pad(fmt.Sprint(total), -10), pad("", 9), c.good)
+		p.line(plain, "  %s%s%s   %s", pad(c.name, 38), pad(fmt.Sprint(total), -10), pad("", 9), c.good)
 		for _, what := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 			return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 		}) {
-			p.line(plain, "    %s%s%s", pad(what, 32), pad(fmt.Sprint(counts[what]), -10), pad(share(counts[what], total), -9))
+			p.line(plain, "    %s%s%s", pad(what, 36), pad(fmt.Sprint(counts[what]), -10), pad(share(counts[what], total), -9))
 		}
 	}
-	p.list(plain, "", words("CloseOutputAsync and then a receive loop ends as CloseAsync does: ReceiveAsync throws it. "+
+	p.list(plain, "", words("CloseOutputAsync waits for nothing: it writes the Close and returns, and what stands in its row is thrown "+
+		"by the ReceiveAsync behind it. CloseAsync waits, without a limit, and throws away the messages that still arrive. "+
 		"Abort and Dispose never throw: a ReceiveAsync beside them does. Dispose leaves the state Closed where Abort leaves Aborted."), " ")
 }
 
@@ -173,10 +176,13 @@ func (p *page) reading() {
 			pairs = append(pairs, key)
 		}
 		name := row.class.String()
+		if len(row.modes) > 0 {
+			name += " of " + strings.Join(row.modes, " ")
+		}
 		switch {
 		case len(row.details) > 0:
 			name += " (" + strings.Join(row.details, " ") + ")"
-		case detailed[row.class]:
+		case len(row.modes) == 0 && detailed[row.class]:
 			name += " (all else)"
 		}
 		detailed[row.class] = true
@@ -188,5 +194,5 @@ func (p *page) reading() {
 		p.list(plain, "  "+pad(key.what, 29)+pad(key.state, 16), items, " ")
 	}
 	p.list(plain, "", words("none: every call returns. OperationCanceledException is no WebSocketError: the call waits for ever "+
-		"unless it has a token. -: the class does not tell."), " ")
+		"unless it has a token. -: the class does not tell, or nothing of .NET does this."), " ")
 }

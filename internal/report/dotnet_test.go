@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -31,7 +32,10 @@ func everything() *stats.Summary {
 	rng := rand.New(rand.NewPCG(7, 7))
 	mix := mix()
 	mix[1].Name = "kick\x1b[2Jed"
-	s := stats.NewSummary(append(mix, stats.Entry{Name: "odd", Mode: "half_close"}))
+	for _, mode := range []string{"output", "simultaneous", "half_close", "mute", "stall", "bad_close", "vanish"} {
+		mix = append(mix, stats.Entry{Name: mode, Mode: mode})
+	}
+	s := stats.NewSummary(mix)
 	n := uint64(0)
 	add := func(entry int, c stats.Class, detail string) {
 		n++
@@ -40,11 +44,21 @@ func everything() *stats.Summary {
 			o.InvalidState = [stats.NumCauses]uint32{stats.Probe: 3, stats.Race: 2, stats.Echo: 1}
 		})
 	}
-	for entry := range s.Entries {
+	for entry := range 3 {
 		for c := range stats.Class(stats.NumClasses) {
 			add(entry, c, "")
 		}
 	}
+	for entry := 3; entry < len(s.Entries); entry++ {
+		for _, c := range []stats.Class{stats.OpenFailed, stats.Clean, stats.CloseTimeout} {
+			add(entry, c, "")
+		}
+		for _, detail := range []string{"", "fin", "rst"} {
+			add(entry, stats.Cut, detail)
+		}
+	}
+	add(1, stats.Cut, "fin")
+	add(6, stats.CloseTimeout, "mute")
 	for _, detail := range []string{
 		"status-404", "status-503", "bad-accept", "bad-upgrade", "bad-connection", "bad-subprotocol", "bad-extension", "timeout",
 		"on-open", "refused", "refused", "tls", "evil\x1b[2J\u202e",
@@ -83,7 +97,6 @@ func TestTheMappingHasEveryClassAndOnlyNamesOfDotNet(t *testing.T) {
 		"HeaderError", "ConnectionClosedPrematurely", "InvalidState", nothing, canceled, unknown,
 	}
 	states := []string{"None", "Connecting", "Open", "CloseSent", "CloseReceived", "Closed", "Aborted", unknown}
-	others := make(map[stats.Class]int)
 	for i, row := range throwing() {
 		if !slices.Contains(errs, row.what) || !slices.Contains(states, row.state) {
 			t.Errorf("row %d, %s: %s and %s are not both names of .NET", i, row.class, row.what, row.state)
@@ -91,30 +104,89 @@ func TestTheMappingHasEveryClassAndOnlyNamesOfDotNet(t *testing.T) {
 		if (row.what == unknown) != (row.state == unknown) {
 			t.Errorf("row %d, %s: half of it is unknown", i, row.class)
 		}
-		if others[row.class] > 0 {
-			t.Errorf("row %d, %s %v: stands behind the row for all the others and is never met", i, row.class, row.details)
-		}
-		if row.details == nil {
-			others[row.class]++
+	}
+	met := make(map[string]bool)
+	for _, mode := range modes() {
+		for c := range stats.Class(stats.NumClasses) {
+			rows := split(mode, c, &stats.Count{N: 1})
+			for i, row := range rows {
+				met[fmt.Sprint(row.thrown)] = true
+				if last := i == len(rows)-1; last != (row.details == nil) || row.n != map[bool]uint64{true: 1}[last] {
+					t.Errorf("%s of %s: row %d of %d has the details %v and %d of the connections without", c, mode, i, len(rows), row.details, row.n)
+				}
+			}
 		}
 	}
-	for c := range stats.Class(stats.NumClasses) {
-		if others[c] != 1 {
-			t.Errorf("%s has %d rows for connections of any detail, want one", c, others[c])
+	for i, row := range throwing() {
+		if !met[fmt.Sprint(row)] {
+			t.Errorf("row %d, %s %v %v: no mode meets it", i, row.class, row.modes, row.details)
 		}
 	}
 }
 
+func modes() []string {
+	return []string{"active", "output", "passive", "simultaneous", "abort", "half_close", "mute", "stall", "bad_close", "vanish"}
+}
+
 // What the wire calls premature is what .NET calls so: stats.Class.Premature
-// and the mapping say it independently.
+// and the mapping say it independently. Only a cut that was asked for is not
+// premature for wsload, and is for .NET where the peer made it.
 func TestTheMappingAndTheClassesAgreeOnWhatIsPremature(t *testing.T) {
 	for _, row := range throwing() {
-		if got := row.what == premature; got != row.class.Premature() {
+		cut := row.class == stats.Cut && row.details != nil
+		if got := row.what == premature; got != row.class.Premature() && !cut {
 			t.Errorf("%s: the mapping says %s, and the class says premature: %v", row.class, row.what, row.class.Premature())
 		}
-		for _, mode := range []string{"active", "passive", "abort"} {
-			if expected := stats.Expected(mode, row.class); expected != nil && *expected && row.what != nothing {
+		for _, mode := range modes() {
+			if expected := stats.Expected(mode, row.class); expected != nil && *expected && row.what != nothing && row.class != stats.Cut {
 				t.Errorf("%s: what %s is for throws %s", row.class, mode, row.what)
+			}
+		}
+	}
+}
+
+func TestEachModeIsOneCallOfDotNetOrNone(t *testing.T) {
+	got := make(map[string]string)
+	for _, c := range calls() {
+		for _, mode := range c.modes {
+			if got[mode] != "" {
+				t.Errorf("%s is %s and %s", mode, got[mode], c.name)
+			}
+			got[mode] = c.name
+		}
+	}
+	want := map[string]string{
+		"active": "CloseAsync", "stall": "CloseAsync", "output": "CloseOutputAsync, then ReceiveAsync",
+		"passive": "ReceiveAsync, CloseOutputAsync", "simultaneous": "CloseAsync beside the server's close", "abort": "Abort, Dispose",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+func TestTheModeDecidesWhatACutIsInDotNet(t *testing.T) {
+	for _, c := range []struct {
+		mode                string
+		class               stats.Class
+		detail, what, state string
+	}{
+		{"abort", stats.Cut, "", nothing, "Aborted"},
+		{"passive", stats.Cut, "fin", premature, "Aborted"},
+		{"bad_close", stats.Cut, "rst", premature, "Aborted"},
+		{"half_close", stats.Cut, "fin", premature, "Aborted"},
+		{"mute", stats.Cut, "fin", nothing, "CloseReceived"},
+		{"mute", stats.Cut, "rst", nothing, "CloseReceived"},
+		{"mute", stats.CloseTimeout, "mute", nothing, "CloseReceived"},
+		{"mute", stats.NoClose, "", canceled, "Aborted"},
+		{"vanish", stats.Cut, "", unknown, unknown},
+	} {
+		count := stats.Count{N: 7, Detail: map[string]uint64{c.detail: 7}}
+		if c.detail == "" {
+			count.Detail = nil
+		}
+		for _, part := range split(c.mode, c.class, &count) {
+			if hit := part.what == c.what && part.state == c.state; hit != (part.n == 7) {
+				t.Errorf("%s of %s %q: %d of 7 are %s, %s; want all %s, %s", c.class, c.mode, c.detail, part.n, part.what, part.state, c.what, c.state)
 			}
 		}
 	}
@@ -161,7 +233,7 @@ func TestADetailDecidesWhatDotNetThrows(t *testing.T) {
 		if c.detail != "" {
 			count.Detail = map[string]uint64{c.detail: 7}
 		}
-		for _, part := range split(c.class, &count) {
+		for _, part := range split("active", c.class, &count) {
 			want := uint64(0)
 			if part.what == c.what && part.state == c.state {
 				want = 7
@@ -178,7 +250,7 @@ func TestTheViewLosesNoConnection(t *testing.T) {
 	for e, entry := range s.Entries {
 		for c := range stats.Class(stats.NumClasses) {
 			var n uint64
-			for _, part := range split(c, &s.Outcomes[e][c]) {
+			for _, part := range split(entry.Mode, c, &s.Outcomes[e][c]) {
 				n += part.n
 			}
 			if n != s.Outcomes[e][c].N {
@@ -188,7 +260,7 @@ func TestTheViewLosesNoConnection(t *testing.T) {
 	}
 	// A stored count whose details are more than it has must not wrap.
 	wrong := stats.Count{N: 1, Detail: map[string]uint64{"refused": 3}}
-	for _, part := range split(stats.OpenFailed, &wrong) {
+	for _, part := range split("active", stats.OpenFailed, &wrong) {
 		if part.n > 3 {
 			t.Errorf("%d connections of %s", part.n, part.what)
 		}
@@ -198,10 +270,9 @@ func TestTheViewLosesNoConnection(t *testing.T) {
 func TestAConnectionThatDidNotOpenMetNoCallThatCloses(t *testing.T) {
 	s := everything()
 	want := map[string]map[string]uint64{
-		"ConnectAsync":                   {"none": 18, "Faulted": 5, "HeaderError": 3, "NotAWebSocket": 2, "UnsupportedProtocol": 1, canceled: 1, unknown: 3},
-		"CloseAsync":                     {"none": 7, premature: 7, canceled: 2, "Faulted": 1, unknown: 1},
-		"ReceiveAsync, CloseOutputAsync": nil,
-		"Abort, Dispose":                 nil,
+		"ConnectAsync":   {"none": 18, "Faulted": 5, "HeaderError": 3, "NotAWebSocket": 2, "UnsupportedProtocol": 1, canceled: 1, unknown: 3},
+		"CloseAsync":     {"none": 7, premature: 7, canceled: 2, "Faulted": 1, unknown: 1},
+		"Abort, Dispose": nil,
 	}
 	for _, c := range calls() {
 		got := c.throws(s.Entries[0], &s.Outcomes[0])

@@ -45,6 +45,7 @@ func end(s *stats.Summary, rng *rand.Rand, n uint64, entry int, c stats.Class, c
 	if !o.Opened {
 		o.ClosedFirst = stats.Neither
 	}
+	o.Flags.Set(stats.CodeEcho, entry == 0 && c == stats.Clean)
 	if change != nil {
 		change(&o)
 	}
@@ -134,11 +135,21 @@ func bad() *stats.Summary {
 			times(rng, o, stats.ReadLag, 200*time.Microsecond)
 			o.Crossed[stats.Reply] = n < 7
 			o.Phases[stats.CloseHandshake].Kernel = n >= 12
+			if n < 9 {
+				o.Flags = 0
+				o.Flags.Set(stats.CodeNormal, n > 0)
+				o.Flags.Set(stats.CodeNone, n == 0)
+			}
+			o.Flags.Set(stats.LostMessages, n < 4)
+			o.Flags.Set(stats.DataAfterOwnClose, n < 30)
 			if n == 5 {
 				o.Phases[stats.Teardown].D = 130 * time.Second
 			}
 			if n == 6 {
 				o.Phases[stats.ReadLag].D = -time.Millisecond
+			}
+			if n == 8 {
+				o.Phases[stats.ReadLag].OK, o.Crossed[stats.ReadLag] = false, true
 			}
 		})
 	}
@@ -154,6 +165,7 @@ func bad() *stats.Summary {
 		end(s, rng, 2000+n, 1, stats.PrematureRST, func(o *stats.Outcome) {
 			o.Detail = fmt.Sprintf("errno:%d", n%12)
 			o.Messages = stats.Messages{Sent: 4, Received: 3, Lost: 1}
+			o.Flags.Set(stats.Truncated, n%10 == 0)
 		})
 	}
 	end(s, rng, 2990, 1, stats.Interrupted, nil)

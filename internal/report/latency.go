@@ -190,7 +190,7 @@ func (t *table) warn() {
 	if t.rows > 0 && t.doc.Env.Stamps == stats.ClockUser {
 		warn("this host does not stamp what arrives: every time holds the queue of this process too, and read_lag is unknown")
 	}
-	if n := t.lags.read.Hist.Exact().Refused; n > 0 {
+	if n := t.lags.read.Crossed + t.lags.read.Hist.Exact().Refused; n > 0 {
 		warn("%d kernel stamps are later than the read they belong to, as when the clock is set during a run", n)
 	}
 }

@@ -140,6 +140,7 @@ func (p *page) outcomes() {
 				p.class(entry.Mode, c, n, total)
 			}
 		}
+		p.answers(classes)
 	}
 	if p.sum.Unexpected() > 0 {
 		p.line(plain, "! not what the mode is for")
@@ -159,6 +160,9 @@ func entryName(e stats.Entry) string {
 
 func (p *page) class(mode string, c stats.Class, n *stats.Count, total uint64) {
 	mark, look := "  ", plain
+	if worthALook(mode, n) {
+		look = doubt
+	}
 	if expected := stats.Expected(mode, c); expected != nil && !*expected {
 		mark, look = "! ", alarm
 	}
@@ -167,6 +171,7 @@ func (p *page) class(mode string, c stats.Class, n *stats.Count, total uint64) {
 		notes = append(notes, fmt.Sprintf("forward %d", n.Forward))
 	}
 	notes = append(notes, ranked(n.Detail, printable)...)
+	notes = append(notes, flagNotes(n)...)
 	head := mark + pad("  "+c.String(), 20) + pad(fmt.Sprint(n.N), -10) + pad(share(n.N, total), -9) + "   "
 	p.list(look, head, notes, ", ")
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/wsload/wsload/stats"
@@ -11,6 +12,7 @@ import (
 // WebSocketState after it.
 type thrown struct {
 	class   stats.Class
+	modes   []string // of wsload that it is for; none: all the others
 	details []string // the tokens of the class' detail it is for, "status-*" for all that begin so; none: all the others
 	what    string   // a WebSocketError, canceled, nothing or unknown
 	state   string   // a WebSocketState, or unknown
@@ -33,69 +35,82 @@ const (
 
 	aborted = "Aborted"
 	closed  = "Closed"
+	halfway = "CloseReceived"
 )
 
-// throwing is the whole mapping: for a class the first row whose details fit.
+// throwing is the whole mapping: for a class the first row whose mode and
+// details fit.
 // Sources are methods of dotnet/runtime, System.Net.WebSockets.
 func throwing() []thrown {
 	return []thrown{
 		// WebSocketHandle.ConnectAsync: a status other than 101.
-		{stats.OpenFailed, []string{"status-*"}, "NotAWebSocket", closed},
+		{stats.OpenFailed, nil, []string{"status-*"}, "NotAWebSocket", closed},
 		// WebSocketHandle.ValidateHeader: a header that is there and wrong; one that is missing is Faulted.
-		{stats.OpenFailed, []string{"bad-accept", "bad-upgrade", "bad-connection"}, "HeaderError", closed},
+		{stats.OpenFailed, nil, []string{"bad-accept", "bad-upgrade", "bad-connection"}, "HeaderError", closed},
 		// WebSocketHandle.ConnectAsync: the answer names a subprotocol that was not offered.
-		{stats.OpenFailed, []string{"bad-subprotocol"}, "UnsupportedProtocol", closed},
+		{stats.OpenFailed, nil, []string{"bad-subprotocol"}, "UnsupportedProtocol", closed},
 		// WebSocketHandle.ConnectAsync: extensions are looked at only where the client offered compression.
-		{stats.OpenFailed, []string{"bad-extension"}, nothing, "Open"},
+		{stats.OpenFailed, nil, []string{"bad-extension"}, nothing, "Open"},
 		// WebSocketHandle.ConnectAsync: has no limit, so its token ends it, and that exception is passed on.
-		{stats.OpenFailed, []string{"timeout"}, canceled, closed},
+		{stats.OpenFailed, nil, []string{"timeout"}, canceled, closed},
 		// None: ConnectAsync had returned, the dialogue is the application's, and the class does not say what came instead.
-		{stats.OpenFailed, []string{"on-open", stats.DetailOther}, unknown, unknown},
+		{stats.OpenFailed, nil, []string{"on-open", stats.DetailOther}, unknown, unknown},
 		// WebSocketHandle.ConnectAsync: everything else becomes "unable to connect", refused and TLS alike.
-		{stats.OpenFailed, nil, faulted, closed},
+		{stats.OpenFailed, nil, nil, faulted, closed},
 		// None: a limit of this host, not of the peer.
-		{stats.ToolError, nil, unknown, unknown},
+		{stats.ToolError, nil, nil, unknown, unknown},
 		// None: the run stopped first.
-		{stats.Interrupted, nil, unknown, unknown},
+		{stats.Interrupted, nil, nil, unknown, unknown},
 		// HandleReceivedCloseAsync: the payload is looked at once the Close counts as received; the 1002 that
 		// CloseWithReceiveErrorAndThrowAsync sends is then the second Close of the pair.
-		{stats.Violation, []string{"rule:bad-code", "rule:short-payload", "rule:bad-utf8"}, faulted, closed},
+		{stats.Violation, nil, []string{"rule:bad-code", "rule:short-payload", "rule:bad-utf8"}, faulted, closed},
 		// WaitForServerToCloseConnectionAsync: what comes after the Close is read once and not looked at.
-		{stats.Violation, []string{"rule:data-after-close", "rule:second-close"}, nothing, closed},
+		{stats.Violation, nil, []string{"rule:data-after-close", "rule:second-close"}, nothing, closed},
 		// None: ReceiveAsync returns a foreign message like any other.
-		{stats.Violation, []string{"rule:foreign-message", stats.DetailOther}, unknown, unknown},
+		{stats.Violation, nil, []string{"rule:foreign-message", stats.DetailOther}, unknown, unknown},
 		// TryParseMessageHeaderFromReceiveBuffer, CloseWithReceiveErrorAndThrowAsync: a bad header; sends 1002 first.
-		{stats.Violation, nil, faulted, aborted},
+		{stats.Violation, nil, nil, faulted, aborted},
+		// HandleReceivedCloseAsync: ReceiveAsync has returned the Close and no other call is made, so none meets the
+		// end of TCP: the state waits for an answer.
+		{stats.Cut, []string{"mute"}, []string{"fin", "rst"}, nothing, halfway},
+		// ThrowEOFUnexpected, ReceiveAsyncPrivate: what was asked for is for the receive an end like any other. Where a
+		// Close had come before the RST, as it may from a peer that fails the connection, WaitForServerToCloseConnectionAsync
+		// would have swallowed it; the class does not say so.
+		{stats.Cut, nil, []string{"fin", "rst"}, premature, aborted},
+		// None: nothing of .NET leaves the connection like that.
+		{stats.Cut, []string{"vanish"}, nil, unknown, unknown},
 		// Abort (Dispose: Closed) never throws; a receive that was pending is canceled.
-		{stats.Cut, nil, nothing, aborted},
+		{stats.Cut, nil, nil, nothing, aborted},
 		// HandleReceivedCloseAsync: ReceiveAsync returns a Close, CloseOutputAsync answers it.
-		{stats.PeerFirst, nil, nothing, closed},
+		{stats.PeerFirst, nil, nil, nothing, closed},
 		// HandleReceivedCloseAsync: the code is only stored in CloseStatus.
-		{stats.FailedByPeer, nil, nothing, closed},
+		{stats.FailedByPeer, nil, nil, nothing, closed},
 		// SendFrameFallbackAsync: a send that fails leaves the state; SendCloseFrameAsync sets it after the send.
-		{stats.ReplyFailed, nil, premature, "CloseReceived"},
+		{stats.ReplyFailed, nil, nil, premature, halfway},
 		// HandleReceivedCloseAsync, SendCloseFrameAsync: Closed with the second Close of the pair.
-		{stats.Clean, nil, nothing, closed},
+		{stats.Clean, nil, nil, nothing, closed},
 		// WaitForServerToCloseConnectionAsync: the error of the last read is swallowed.
-		{stats.CleanRST, nil, nothing, closed},
+		{stats.CleanRST, nil, nil, nothing, closed},
 		// WaitForServerToCloseConnectionAsync: after 1 s without FIN it aborts; Closed stays Closed.
-		{stats.CleanNoFIN, nil, nothing, closed},
+		{stats.CleanNoFIN, nil, nil, nothing, closed},
 		// ThrowEOFUnexpected in the receive that CloseAsync or the application does.
-		{stats.UnansweredEOF, nil, premature, aborted},
+		{stats.UnansweredEOF, nil, nil, premature, aborted},
 		// ReceiveAsyncPrivate: an error of the stream is wrapped; only the inner exception tells it from FIN.
-		{stats.UnansweredRST, nil, premature, aborted},
+		{stats.UnansweredRST, nil, nil, premature, aborted},
 		// ReceiveAsyncPrivate: as for RST.
-		{stats.UnansweredError, nil, premature, aborted},
-		// CloseAsyncPrivate: the loop that waits for the Close has no limit; its token aborts.
-		{stats.CloseTimeout, nil, canceled, aborted},
+		{stats.UnansweredError, nil, nil, premature, aborted},
+		// HandleReceivedCloseAsync: as for the mute cut; the peer has not given up, and no call waits for it.
+		{stats.CloseTimeout, nil, []string{"mute"}, nothing, halfway},
+		// CloseAsyncPrivate, ReceiveAsyncPrivate: what waits for the Close has no limit; its token aborts.
+		{stats.CloseTimeout, nil, nil, canceled, aborted},
 		// ThrowEOFUnexpected in ReceiveAsync, inside a frame or between two.
-		{stats.PrematureEOF, nil, premature, aborted},
+		{stats.PrematureEOF, nil, nil, premature, aborted},
 		// ReceiveAsyncPrivate: an error of the stream is wrapped.
-		{stats.PrematureRST, nil, premature, aborted},
+		{stats.PrematureRST, nil, nil, premature, aborted},
 		// ReceiveAsyncPrivate: as for RST.
-		{stats.PrematureError, nil, premature, aborted},
+		{stats.PrematureError, nil, nil, premature, aborted},
 		// ReceiveAsyncPrivate: goes on waiting; its token aborts.
-		{stats.NoClose, nil, canceled, aborted},
+		{stats.NoClose, nil, nil, canceled, aborted},
 	}
 }
 
@@ -116,13 +131,18 @@ type classShare struct {
 	tokens map[string]uint64 // of n, those with a detail
 }
 
-// split divides the connections of a class among the rows of the mapping, in
-// their order. Those without a detail belong to the row for all the others.
-func split(c stats.Class, count *stats.Count) []classShare {
+// split divides the connections of one mode that ended in a class among the
+// rows of the mapping, in their order. Those without a detail belong to the row
+// for all the others.
+func split(mode string, c stats.Class, count *stats.Count) []classShare {
 	var parts []classShare
 	for _, row := range throwing() {
-		if row.class == c {
-			parts = append(parts, classShare{thrown: row, tokens: make(map[string]uint64)})
+		if row.class != c || row.modes != nil && !slices.Contains(row.modes, mode) {
+			continue
+		}
+		parts = append(parts, classShare{thrown: row, tokens: make(map[string]uint64)})
+		if row.details == nil {
+			break // the rows behind it are for other modes
 		}
 	}
 	rest := count.N
