@@ -1,0 +1,198 @@
+package target_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wsload/wsload/internal/target"
+	"github.com/wsload/wsload/stats"
+)
+
+// ended asks a server for its ends.
+func (h *host) ended(t *testing.T, query string) (page target.Ended) {
+	t.Helper()
+	resp, body := h.dial(t).get("/ended" + query)
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s: %s, %v", query, resp.Status, resp.Header)
+	}
+	if err := json.Unmarshal([]byte(body), &page); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	return page
+}
+
+func TestAConnectionWithAnIDIsToldOfWhenItHasEnded(t *testing.T) {
+	for name, s := range map[string]*target.Server{"measuring": measuring(), "not measuring": {}} {
+		t.Run(name, func(t *testing.T) {
+			serve(t, s, func(t *testing.T, h *host) {
+				c := h.open(t, "/echo", target.IDHeader+": 0a1b2c3d/7", target.ModeHeader+": active")
+				if page := h.ended(t, ""); len(page.Ends) != 0 || page.Next != 0 {
+					t.Errorf("an open connection has ended: %+v", page)
+				}
+				c.sendClose(3001, "")
+				c.wantClose(3001, "")
+				c.wantEOF()
+				c.fin()
+				time.Sleep(time.Millisecond)
+				h.open(t, "/echo", target.IDHeader+": FFFFFFFF/18446744073709551615").fin()
+				h.open(t, "/echo").reset() // without an id
+				synctest.Wait()
+				want := target.Ended{Next: 2, Ends: []target.End{
+					{ID: target.ID{Run: 0x0a1b2c3d, N: 7}, Mode: "active", Class: stats.Clean, Sent: 3001, Received: 3001},
+					{ID: target.ID{Run: 1<<32 - 1, N: 1<<64 - 1}, Mode: "none", Class: stats.PrematureEOF},
+				}}
+				for _, query := range []string{"", "?after=0"} {
+					if diff := cmp.Diff(want, h.ended(t, query)); diff != "" {
+						t.Errorf("%q (-want +got):\n%s", query, diff)
+					}
+				}
+				want.Ends = want.Ends[1:]
+				if diff := cmp.Diff(want, h.ended(t, "?after=1")); diff != "" {
+					t.Errorf("after 1 (-want +got):\n%s", diff)
+				}
+				for _, query := range []string{"?after=2", "?after=99"} {
+					if diff := cmp.Diff(target.Ended{Next: 2, Ends: []target.End{}}, h.ended(t, query)); diff != "" {
+						t.Errorf("%s (-want +got):\n%s", query, diff)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestEndedRefusesWhatIsNoNumber(t *testing.T) {
+	serve(t, new(target.Server), func(t *testing.T, h *host) {
+		resp, body := h.dial(t).get("/ended?after=all")
+		if want := `query: after="all" is no whole number: give the next of the answer before, or 0` + "\n"; resp.StatusCode != 400 || body != want {
+			t.Errorf("%s %q, want 400 %q", resp.Status, body, want)
+		}
+	})
+}
+
+func TestAnIDThatIsNoneIsNotKept(t *testing.T) {
+	serve(t, new(target.Server), func(t *testing.T, h *host) {
+		for _, id := range []string{"", "7", "0a1b2c3d", "0a1b2c3d/", "0a1b2c3/7", "0a1b2c3d4/7", "0a1b2c3g/7", "0a1b2c3d/-1", "0a1b2c3d/7/8", "0a1b2c3d/18446744073709551616"} {
+			h.open(t, "/echo", target.IDHeader+": "+id).fin()
+		}
+		synctest.Wait()
+		if page := h.ended(t, ""); len(page.Ends) != 0 {
+			t.Errorf("kept: %+v", page.Ends)
+		}
+	})
+}
+
+func TestTheTextOfAnIDIsReadAgain(t *testing.T) {
+	for text, id := range map[string]target.ID{
+		"00000000/0":                    {},
+		"0a1b2c3d/7":                    {Run: 0x0a1b2c3d, N: 7},
+		"ffffffff/18446744073709551615": {Run: 1<<32 - 1, N: 1<<64 - 1},
+	} {
+		got, err := id.MarshalText()
+		if err != nil || string(got) != text {
+			t.Errorf("%+v is written %q, %v, want %q", id, got, err, text)
+		}
+		var again target.ID
+		if err := again.UnmarshalText(got); err != nil || again != id {
+			t.Errorf("%q is read as %+v, %v", got, again, err)
+		}
+	}
+}
+
+func TestTheRingOfEndsKeepsTheLastAndCountsWhatItDropped(t *testing.T) {
+	var ring target.Ring
+	end := func(n uint64) target.End { return target.End{ID: target.ID{N: n}} }
+	n := uint64(0)
+	fill := func(to uint64) {
+		for ; n < to; n++ {
+			ring.Add(end(n))
+		}
+	}
+	// read reads all pages behind after and wants numbers from up to to.
+	read := func(after, dropped, from uint64) {
+		t.Helper()
+		for first := true; ; first = false {
+			page := ring.Page(after)
+			if first && page.Dropped != dropped || !first && page.Dropped != 0 {
+				t.Errorf("after %d of %d: %d dropped, want %d", after, n, page.Dropped, dropped)
+			}
+			if len(page.Ends) > target.MaxPage {
+				t.Errorf("a page has %d ends", len(page.Ends))
+			}
+			for _, e := range page.Ends {
+				if e != end(from) {
+					t.Fatalf("after %d of %d: %+v, want number %d", after, n, e, from)
+				}
+				from++
+			}
+			after = page.Next
+			if len(page.Ends) == 0 {
+				break
+			}
+		}
+		if after != n || from != n {
+			t.Errorf("read up to %d, next %d, want %d", from, after, n)
+		}
+	}
+	read(0, 0, 0)
+	fill(10)
+	read(0, 0, 0)
+	read(9, 0, 9)
+	fill(target.MaxEnds)
+	read(0, 0, 0)
+	fill(target.MaxEnds + 1)
+	read(0, 1, 1)
+	read(1, 0, 1)
+	fill(3*target.MaxEnds + 77)
+	read(0, 2*target.MaxEnds+77, 2*target.MaxEnds+77)
+	read(2*target.MaxEnds, 77, 2*target.MaxEnds+77)
+	read(3*target.MaxEnds, 0, 3*target.MaxEnds)
+	read(1<<63, 0, n)
+}
+
+// The books are kept while they are read: the race detector looks on.
+func TestEveryEndIsReadOnceByWhoFollows(t *testing.T) {
+	const clients, each = 8, 50
+	s := measuring()
+	dial := onLoopback(t, s)
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			for k := range each {
+				c := newClient(t, dial(t))
+				c.upgrade("/echo", fmt.Sprintf("%s: 00000001/%d", target.IDHeader, i*each+k))
+				c.sendClose(1000, "")
+				c.wantClose(1000, "")
+				c.wantEnd()
+				c.conn.Close()
+			}
+		})
+	}
+	seen := make(map[uint64]int)
+	var after uint64
+	for deadline := time.Now().Add(20 * time.Second); len(seen) < clients*each && time.Now().Before(deadline); {
+		page := s.Ended(after)
+		after = page.Next
+		for _, e := range page.Ends {
+			seen[e.ID.N]++
+			if e.Class != stats.Clean || e.Sent != 1000 {
+				t.Errorf("%+v, want a clean one", e)
+			}
+		}
+	}
+	all.Wait()
+	for n := range uint64(clients * each) {
+		if seen[n] != 1 {
+			t.Errorf("connection %d was read %d times", n, seen[n])
+		}
+	}
+	sum := s.Record.Flip(nil)
+	if diff := cmp.Diff(map[string]uint64{"by_client clean": clients * each}, verdicts(sum)); diff != "" {
+		t.Errorf("the summary differs (-want +got):\n%s", diff)
+	}
+}
