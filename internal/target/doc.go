@@ -16,7 +16,7 @@
 // The misbehaviour is one table, in fault.go: its rows are the paths, the lines
 // of the help page and the names for the query "fault", which picks by chance. A
 // new fault is a row there; where its Close has bytes of its own, with a function
-// in speech.go. Those bytes pass through the Tap like all others, so that the
+// of internal/badframe. Those bytes pass through the Tap like all others, so that the
 // ledger counts as a Close what a decoder takes for one.
 //
 // The Tap withholds the client's Close from the library. So one piece of code

@@ -1,6 +1,11 @@
 package target
 
-import "time"
+import (
+	"time"
+
+	"github.com/wsload/wsload/internal/badframe"
+	"github.com/wsload/wsload/internal/wire"
+)
 
 // A fault is a way to behave. Its name is a path and a name for the query
 // "fault" of the well-behaved path.
@@ -30,6 +35,11 @@ func fixed(m manners) func(*query) manners {
 // says is for a Close that is said in one way whatever the query.
 func says(s speech) func(*query) manners { return fixed(manners{speech: s}) }
 
+// closing is the speech of a Close frame that is spoilt as a frame.
+func closing(spoil func(op wire.Opcode, payload []byte, mask bool) []byte) speech {
+	return func(payload []byte, mask bool) []byte { return spoil(wire.OpClose, payload, mask) }
+}
+
 // replyFaults are those in what follows a Close.
 func replyFaults() []fault {
 	return []fault{
@@ -53,25 +63,28 @@ func replyFaults() []fault {
 // server's own.
 func frameFaults() []fault {
 	return []fault{
-		{"half-frame", "sends half a Close, then a FIN", fixed(manners{speech: sayHalf, hasty: true})},
+		{"half-frame", "sends half a Close, then a FIN", fixed(manners{speech: closing(badframe.Half), hasty: true})},
 		{"byte-by-byte", "sends its Close a byte at a time, which is legal: ?every=10ms", func(q *query) manners {
 			return manners{pace: q.duration("every", 10*time.Millisecond)}
 		}},
 		{"data-before-close", "sends messages before its Close, which is legal: ?n=3", func(q *query) manners {
-			return manners{speech: sayBehind(q.number("n", 3, maxData))}
+			n := q.number("n", 3, maxData)
+			return manners{speech: func(payload []byte, mask bool) []byte { return badframe.Behind(n, payload, mask) }}
 		}},
-		{"data-after-close", "sends a message behind its Close", says(sayDataAfter)},
-		{"second-close", "sends its Close twice", says(sayTwice)},
+		{"data-after-close", "sends a message behind its Close", says(badframe.DataAfter)},
+		{"second-close", "sends its Close twice", says(badframe.Twice)},
 		{"bad-code", "sends a Close with any code, good or bad: ?code=1006", func(q *query) manners {
-			return manners{speech: sayCode(q.number("code", 1006, maxCode)), anyCode: true}
+			code := q.number("code", 1006, maxCode)
+			said := func(payload []byte, mask bool) []byte { return badframe.Code(code, payload, mask) }
+			return manners{speech: said, anyCode: true}
 		}},
-		{"short-payload", "sends a Close with a payload of one byte", says(sayShort)},
-		{"bad-utf8", "sends a Close with a reason that is not UTF-8", says(sayBadUTF8)},
-		{"oversize", "sends a Close with a payload of 126 bytes", says(sayOversize)},
-		{"fragmented", "sends a Close without the FIN bit", says(sayFragment)},
-		{"masked", "sends a masked Close", says(sayMasked)},
-		{"rsv", "sends a Close with a reserved bit", says(sayReservedBit)},
-		{"opcode", "sends a frame of a reserved opcode in place of a Close", says(sayReservedOpcode)},
+		{"short-payload", "sends a Close with a payload of one byte", says(badframe.Short)},
+		{"bad-utf8", "sends a Close with a reason that is not UTF-8", says(badframe.BadUTF8)},
+		{"oversize", "sends a Close with a payload of 126 bytes", says(badframe.Oversize)},
+		{"fragmented", "sends a Close without the FIN bit", says(closing(badframe.Fragment))},
+		{"masked", "sends a masked Close", says(closing(badframe.WrongMask))},
+		{"rsv", "sends a Close with a reserved bit", says(closing(badframe.ReservedBit))},
+		{"opcode", "sends a frame of a reserved opcode in place of a Close", says(badframe.ReservedOpcode)},
 	}
 }
 
