@@ -21,6 +21,7 @@ type end interface {
 	CloseWrite() error
 	SetLinger(sec int) error
 	KernelState() (soErr syscall.Errno, state uint8, outq int)
+	Unread() int
 	tcpState() uint8 // as KernelState, without taking the error
 }
 
@@ -43,6 +44,16 @@ var contract = []struct {
 		s.readFails(s.a, io.EOF)
 		s.readFails(s.a, io.EOF)
 		s.pending(s.a, 0)
+	}},
+	{"what has arrived is unread until it is read, a FIN is no part of it", func(s script) {
+		s.unread(s.a, 0)
+		s.write(s.b, "abc")
+		s.unread(s.a, 3)
+		s.close(s.b)
+		s.state(s.a, 8)
+		s.unread(s.a, 3)
+		s.read(s.a, "abc")
+		s.unread(s.a, 0)
 	}},
 	{"an RST lets queued data be read, then fails one read, then reads as EOF", func(s script) {
 		s.write(s.b, "abc")
@@ -313,6 +324,14 @@ func (s script) arrived(e end) {
 	s.settle(func() bool { return outq() == 0 })
 	if n := outq(); n != 0 {
 		s.Fatalf("%d bytes have not arrived", n)
+	}
+}
+
+func (s script) unread(e end, want int) {
+	s.Helper()
+	s.settle(func() bool { return e.Unread() == want })
+	if got := e.Unread(); got != want {
+		s.Errorf("%d bytes are unread, want %d", got, want)
 	}
 }
 

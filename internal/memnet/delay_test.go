@@ -3,6 +3,7 @@ package memnet_test
 import (
 	"errors"
 	"io"
+	"net"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -34,6 +35,29 @@ func TestDataAndFINArriveAfterTheDelayOfTheirDirection(t *testing.T) {
 		mustWrite(t, server, "answer")
 		wantRead(t, client, "answer")
 		wantSince(t, start, 50*time.Millisecond)
+	})
+}
+
+func TestAVanishedEndSendsNothingMoreAndTakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := memnet.Pipe(memnet.Options{ToClient: 10 * time.Millisecond, Window: 16})
+		mustWrite(t, server, "arrives")
+		blocked := make(chan error)
+		go func() { _, err := server.Read(make([]byte, 1)); blocked <- err }()
+		synctest.Wait()
+		server.Vanish()
+		if err := <-blocked; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a blocked read woke with %v", err)
+		}
+		server.Vanish() // again it does nothing
+		wantRead(t, client, "arrives")
+		mustWrite(t, client, "to no one")
+		time.Sleep(time.Hour)
+		wantKernel(t, client, 0, 1, len("to no one"))
+		if err := client.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantKernel(t, client, 0, 4, len("to no one")+1)
 	})
 }
 

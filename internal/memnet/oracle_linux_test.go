@@ -31,6 +31,18 @@ func (e tcpEnd) KernelState() (soErr syscall.Errno, state uint8, outq int) {
 	return soErr, e.tcpState(), outq
 }
 
+func (e tcpEnd) Unread() (n int) {
+	e.ask(func(fd uintptr) {
+		var queued int32
+		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCINQ,
+			uintptr(unsafe.Pointer(&queued))); errno != 0 {
+			e.t.Error("SIOCINQ:", errno)
+		}
+		n = int(queued)
+	})
+	return n
+}
+
 func (e tcpEnd) tcpState() (state uint8) {
 	e.ask(func(fd uintptr) {
 		var info syscall.TCPInfo

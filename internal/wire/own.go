@@ -165,8 +165,9 @@ func (t *Tap) ownFrame(op Opcode, payload []byte) []byte {
 // CloseWrite silences the library and sends this end's FIN, until the offset
 // limit at most. Reading goes on, and the socket stays open until Cut or Shut.
 // Over TLS a close_notify goes before; without room in the socket it gives up
-// at the limit. Again it does nothing. Its errors are those of Silence and of the
-// socket, and errors.ErrUnsupported; the Trace then has no HalfClose.
+// at the limit, or after the TLS session's own five seconds. Again CloseWrite
+// does nothing. Its errors are those of Silence and of the socket, and
+// errors.ErrUnsupported; the Trace then has no HalfClose.
 func (t *Tap) CloseWrite(limit time.Duration) error {
 	t.mu.Lock()
 	err := t.silence(limit)

@@ -198,12 +198,18 @@ func TestSilenceGivesUpOnAFrameThatNobodyEnds(t *testing.T) {
 		if err := owner.after(time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
+		if c.tap.Ping() {
+			t.Error("a ping was sent")
+		}
 		// The library may still end it, and then no more.
 		if err := w.Close(); err != nil {
 			t.Errorf("the rest of the frame: %v", err)
 		}
 		if err := c.tap.Silence(0); err != nil {
 			t.Errorf("then: %v", err)
+		}
+		if err := c.writing([]byte("a")).after(0); !errors.Is(err, net.ErrClosed) || c.tap.Ping() {
+			t.Errorf("behind it the library's Write: %v, or a ping was sent", err)
 		}
 	})
 }

@@ -23,7 +23,7 @@ type socket struct {
 	unacked bool           // at the end, or since, own bytes were not yet acknowledged
 	pending atomic.Uintptr // the first SO_ERROR taken, an Errno: asking for it, or a write, clears it
 	closed  atomic.Bool    // by this end
-	finSent atomic.Bool    // by this end, without a close
+	finSent atomic.Bool    // by this end, without a close, or tried
 }
 
 // kernelFacts is what the kernel says of a socket at its end: the pending
@@ -221,11 +221,7 @@ func (s *socket) closeWrite() error {
 		return errors.ErrUnsupported
 	}
 	s.finSent.Store(true) // before the peer can know
-	err := s.own(c.CloseWrite())
-	if err != nil {
-		s.finSent.Store(false)
-	}
-	return err
+	return s.own(c.CloseWrite())
 }
 
 // vanish closes the socket and sends nothing.
