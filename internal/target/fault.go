@@ -15,6 +15,15 @@ type fault struct {
 	manners func(*query) manners
 }
 
+// behaves gives the manners of the fault for a query, with its name.
+func (f *fault) behaves(q *query) manners {
+	m := f.manners(q)
+	if f.name != wellBehaved {
+		m.fault = f.name
+	}
+	return m
+}
+
 // wellBehaved is the name of the path without a fault of its own.
 const wellBehaved = "echo"
 
@@ -120,6 +129,7 @@ const (
 
 // manners say how a connection is ended. The zero value behaves well.
 type manners struct {
+	fault   string        // name of the fault, "" for none
 	silent  bool          // a client's Close is not answered; the parting comes in place of the answer
 	hasty   bool          // behind an own Close the parting does not wait for the client's
 	deaf    bool          // nor is anything read that has come meanwhile

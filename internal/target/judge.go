@@ -52,7 +52,7 @@ func (c *session) settle() {
 			c.sv.Record.Add(&o, func() []stats.Moment { return c.timeline(e) })
 		}
 		if c.named {
-			c.sv.ends.add(End{ID: c.id, Mode: c.account.mode, Class: o.Class, Detail: o.Detail, Sent: o.CodeSent, Received: o.CodeReceived})
+			c.sv.ends.add(End{ID: c.id, Mode: c.account.mode, Fault: c.manners.fault, Class: o.Class, Detail: o.Detail, Sent: o.CodeSent, Received: o.CodeReceived})
 		}
 	}
 	// The counts come last: who finds nothing open any more finds all the rest.
@@ -130,7 +130,7 @@ func (c *session) entry(e *evidence) entry {
 		return aborted
 	case c.manners.speech != nil && c.spoke.Set() && c.misspeaks() != wire.NoRule:
 		return badClose
-	case tr.PeerClose.Set() && !first.Set():
+	case tr.PeerClose.Set() && !first.Set() && (c.manners.silent || c.manners.delay > 0):
 		return muted
 	case c.begun && (!tr.PeerClose.Set() || first.Set() && first.At <= tr.PeerClose.At):
 		return byServer
@@ -141,7 +141,7 @@ func (c *session) entry(e *evidence) entry {
 // misspeaks is the rule that the server's Close broke for a client that reads
 // it.
 func (c *session) misspeaks() wire.Rule {
-	said := c.manners.speech(wire.AppendClosePayload(nil, wire.CodeNormal, ""))
+	said := c.manners.speech(wire.AppendClosePayload(nil, wire.CodeNormal, ""), false)
 	// A Tap that has all its bytes from the beginning never reads its socket.
 	client := wire.NewTap(nil, c.sv.tb, wire.TapOptions{Read: said})
 	_ = client.Next(nil, 0)

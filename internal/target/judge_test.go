@@ -177,7 +177,7 @@ func conducts() []conduct {
 			c.wantClose(1000, "")
 			c.wantEnd()
 			c.fin()
-		}, "by_client clean", noLimit},
+		}, "by_client clean +control_after_close", noLimit},
 		{"its answer has a bad code", "/echo", func(c *client) {
 			ordered(c)
 			c.sendClose(1015, "")

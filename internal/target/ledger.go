@@ -223,7 +223,8 @@ func (id *ID) UnmarshalText(text []byte) error {
 // is of one of the Entries, and "peer" in it is the client.
 type End struct {
 	ID       ID          `json:"id"`
-	Mode     string      `json:"mode"` // as in Ledger.Modes
+	Mode     string      `json:"mode"`            // as in Ledger.Modes
+	Fault    string      `json:"fault,omitempty"` // how the server misbehaved on purpose
 	Class    stats.Class `json:"class"`
 	Detail   string      `json:"detail,omitempty"` // of the class
 	Sent     int         `json:"sent"`             // status code of the server's Close, stats.NoCode for none

@@ -27,7 +27,7 @@ type query struct {
 // behave gives the manners for a request to f.
 func behave(f fault, values url.Values, all []fault) (manners, error) {
 	q := &query{values: values}
-	m := f.manners(q)
+	m := f.behaves(q)
 	if f.name == wellBehaved && values.Has("fault") {
 		m = q.pick(all)
 	}
@@ -108,7 +108,7 @@ func (q *query) pick(all []fault) (picked manners) {
 			q.fail("fault=%q is no fault: %s; the names are the paths that GET / lists", brief([]byte(name)), example)
 			return picked
 		}
-		m := f.manners(q)
+		m := f.behaves(q)
 		if sum <= at && at < sum+percent {
 			picked = m
 		}

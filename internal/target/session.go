@@ -186,8 +186,13 @@ func (c *session) obey(o order) (reset bool) {
 // closeFirst sends a Close, unless the library has sent one, and waits for the
 // client's. It reports whether TCP is to be ended by RST.
 func (c *session) closeFirst(code int, reason string) (reset bool) {
-	if tr := c.tap.Trace(); !tr.OwnClose.Set() && c.say(code, reason) != nil {
+	tr := c.tap.Trace()
+	if !tr.OwnClose.Set() && c.say(code, reason) != nil {
 		return false
+	}
+	enough := judged
+	if tr.Rule != wire.NoRule {
+		enough = closed // what is broken was told by this Close
 	}
 	if c.manners.deaf {
 		// An answer that has come is left unread, so this may send an RST; one
@@ -197,7 +202,7 @@ func (c *session) closeFirst(code int, reason string) (reset bool) {
 	if c.manners.hasty {
 		return false
 	}
-	c.listen(c.sv.replyLimit(), closed)
+	c.listen(c.sv.replyLimit(), enough)
 	if c.manners.silent {
 		return false // to a Close of the client's there was nothing to answer
 	}

@@ -55,7 +55,7 @@ func Attribute(o *stats.Outcome, e *Evidence, refused uint32) {
 	tr := &e.Trace
 	switch {
 	case refused == 0:
-	case tr.OwnClose.Set() || tr.PeerClose.Set() || tr.HalfClose.Set():
+	case tr.OwnClose.Set() || tr.OwnCloseLost || tr.PeerClose.Set() || tr.HalfClose.Set():
 		o.InvalidState[stats.Race] = refused
 	case tr.Ending != wire.None || tr.Cut.Set() || o.Class == stats.Interrupted || o.Class == stats.NoClose:
 		o.InvalidState[stats.Echo] = refused
@@ -69,7 +69,7 @@ func flags(o *stats.Outcome, e *Evidence) (all stats.Flags) {
 	tr := &e.Trace
 	simultaneous := e.simultaneous()
 	all.Set(stats.Simultaneous, simultaneous)
-	if tr.Both() && tr.OwnClose.At < tr.PeerClose.At && !simultaneous {
+	if tr.Both() && e.ownFirst() && !simultaneous {
 		all.Set(echo(tr.OwnCode, tr.PeerCode), true)
 	}
 	all.Set(stats.DataAfterOwnClose, tr.AfterClose > 0)
@@ -104,6 +104,9 @@ func (e *Evidence) ownFirst() bool {
 		return false
 	}
 	tr := &e.Trace
+	if e.waits() && tr.PeerClose.Set() { // the end may have been either's to begin
+		return tr.OwnClose.Set() && tr.OwnClose.At < tr.PeerClose.At
+	}
 	return e.Begun && tr.OwnClose.Set() && (!tr.PeerClose.Set() || tr.OwnClose.At <= tr.PeerCloseSeen)
 }
 

@@ -67,14 +67,23 @@ func (t *Tap) silence(limit time.Duration) error {
 // refused reports whether the library may write no more. What it writes inside
 // a frame ends that frame: it never mixes two.
 func (t *Tap) refused() bool {
-	return t.letGo || t.outOwned || t.silenced && t.out.boundary()
+	return t.letGo || t.outOwned || t.over() || t.silenced && t.out.boundary()
+}
+
+// over reports whether the peer has ended the connection without a Close: it
+// listens to no frame that begins now, least of all to a Close, which would
+// then count as one that the peer has not answered.
+func (t *Tap) over() bool {
+	tr := &t.td.Trace
+	return tr.Ending != None && !tr.PeerClose.Set() && t.out.boundary()
 }
 
 // WriteClose silences the library and writes an own Close frame, until the
 // offset limit at most. Where a failed write left half a frame behind nothing
 // can be said any more, and the error says so; the Close then counts as lost, as
 // it does behind the own FIN or when the limit passes. After an own Close it is
-// net.ErrClosed, and nothing is written (RFC 6455 section 5.5.1). Interrupt ends
+// net.ErrClosed, and nothing is written (RFC 6455 section 5.5.1), and also where
+// the peer has ended the connection without a Close. Interrupt ends
 // it with ErrInterrupted.
 func (t *Tap) WriteClose(code int, reason string, limit time.Duration) error {
 	payload := AppendClosePayload(make([]byte, 0, 2+len(reason)), code, reason)
@@ -110,7 +119,7 @@ func (t *Tap) say(p []byte, limit time.Duration, closing bool, note func([]byte)
 	case err != nil:
 	case t.td.Trace.HalfClose.Set():
 		err = errHalfClosed
-	case closing && t.td.Trace.OwnClose.Set():
+	case t.td.Trace.OwnClose.Set(), t.over():
 		t.mu.Unlock()
 		return net.ErrClosed
 	}
