@@ -52,6 +52,7 @@ type connection struct {
 	owed        uint64 // messages of the traffic written before the trigger
 	interrupted bool
 	closer      chan struct{} // closed when the closer's goroutine has ended
+	stop        chan struct{} // closed by interrupt, from the closer on
 
 	settled atomic.Bool   // nothing is due on it any more
 	refused atomic.Uint32 // operations the library refused as too late
@@ -84,7 +85,7 @@ func (c *connection) open(ctx context.Context) *wire.OpenError {
 	e := c.shard.e
 	c.hs.Dialer = e.dialer
 	c.hs.Local = e.local(c.lc.N)
-	c.hs.Withhold = c.plan.Mode == scenario.Abort
+	c.hs.Withhold = withholds(c.plan)
 	c.hs.Record = e.tracer.events(c.lc.N)
 	target := e.request(c.lc)
 	lib, _, err := websocket.Dial(context.Background(), target.url, &websocket.DialOptions{
@@ -196,7 +197,13 @@ func (c *connection) receive() {
 func (c *connection) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.interrupted {
+		return
+	}
 	c.interrupted = true
+	if c.stop != nil {
+		close(c.stop)
+	}
 	if c.stage == opening {
 		c.hs.Interrupt()
 	} else {
@@ -216,50 +223,39 @@ func (c *connection) beginClose(planned time.Duration, forward bool) bool {
 	c.stage, c.planned, c.forward = closing, planned, forward
 	c.shard.e.closing.Add(1)
 	switch {
-	case c.plan.Mode == scenario.Abort:
+	case c.plan.Mode == scenario.Vanish, c.plan.When == scenario.Idle:
 		c.tap.LetGo() // the owner wakes and makes the cut
-	case c.plan.Mode == scenario.Passive && c.plan.Trigger.Wait:
+	case c.plan.Trigger.Wait:
 		c.begunWaiting(planned)
 	default:
-		c.closer = make(chan struct{})
+		c.closer, c.stop = make(chan struct{}), make(chan struct{})
+		if c.interrupted {
+			close(c.stop)
+		}
 		c.shard.e.crew.do(c.close)
 	}
 	return true
 }
 
-// begunWaiting is the step of a passive close that leaves the server to close
-// by itself: only the limit begins.
+// begunWaiting is the step of a close that leaves the server to close by
+// itself: only the limit begins.
 func (c *connection) begunWaiting(planned time.Duration) {
 	c.trigger, c.sent = wire.UserInstant(planned), true
 	c.tap.SetDeadline(planned + c.shard.e.plan.Limits.Close)
 }
 
-// close takes the own step of an active or a passive close.
+// close takes the own step beside the owner.
 func (c *connection) close() {
 	defer close(c.closer)
 	now := c.shard.e.tb.Now()
+	limit := now + c.shard.e.plan.Limits.Close
 	// The library's read ends at the limit at the latest; the owner then holds
 	// the connection to the exact one.
-	c.tap.SetDeadline(now + c.shard.e.plan.Limits.Close)
+	c.tap.SetDeadline(limit)
 	c.mu.Lock()
 	c.step = wire.UserInstant(now)
-	if c.plan.Mode == scenario.Passive {
-		c.trigger = c.step
-	}
 	c.mu.Unlock()
-	if c.plan.Mode == scenario.Active {
-		c.closeErr = c.lib.Close(websocket.StatusCode(c.plan.Code), c.plan.Reason)
-		c.refuse(c.closeErr)
-		return
-	}
-	c.owed = c.tap.Trace().SentSeq
-	order := scenario.Expand(c.plan.Trigger.Send, c.lc.N)
-	err := c.lib.Write(context.Background(), websocket.MessageText, []byte(order))
-	c.closeErr = err
-	c.refuse(err)
-	c.mu.Lock()
-	c.sent = err == nil
-	c.mu.Unlock()
+	c.closeErr = c.ownStep(limit)
 }
 
 // refuse counts an operation of the library that it refused because the

@@ -30,6 +30,10 @@ type Options struct {
 	// Tick receives each interval's summary, one call at a time. It must not
 	// keep the summary.
 	Tick func(Tick)
+	// Settled receives the outcome of each connection that had opened, from
+	// many goroutines. It must not block, nor keep the outcome. With it the
+	// requests name their connection, by the header IDHeader.
+	Settled func(*stats.Outcome)
 	// Cut, once closed, ends the drain at once: what is still open is cut and
 	// counted as interrupted. It is heeded only in the drain.
 	Cut <-chan struct{}
@@ -125,3 +129,7 @@ type Tally struct {
 	CloseReceived uint64            // peer's Close frames
 	Ended         map[string]uint64 // by who ended TCP first, and how: client_fin, server_rst, …
 }
+
+// EndedSilently is, among what a Tally counts as Ended, what this end left
+// without a word.
+const EndedSilently = "silent"

@@ -37,6 +37,55 @@ func (c *connection) count(e *verdict.Evidence) {
 		c.shard.e.tracer.settled(c, &o, e)
 	}
 	c.shard.e.settled(c, &o, e)
+	if settled := c.shard.e.opt.Settled; settled != nil && o.Opened {
+		settled(&o)
+	}
+}
+
+// count adds an opened connection to its mode's tally.
+func (e *engine) count(mode string, ev *verdict.Evidence) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.tally[mode]
+	if t == nil {
+		t = &Tally{Ended: make(map[string]uint64)}
+		e.tally[mode] = t
+	}
+	tr := &ev.Trace
+	t.Opened++
+	if tr.OwnCloseDone {
+		t.CloseSent++
+	}
+	if tr.PeerClose.Set() {
+		t.CloseReceived++
+	}
+	t.Ended[firstEnd(ev)]++
+}
+
+// firstEnd says who ended TCP first, and how.
+func firstEnd(ev *verdict.Evidence) string {
+	tr := &ev.Trace
+	own := tr.HalfClose
+	if !own.Set() {
+		own = tr.Cut
+	}
+	switch {
+	case own.Set() && (tr.Ending == wire.None || tr.End.At > own.At):
+		switch {
+		case tr.Silent:
+			return EndedSilently
+		case tr.Reset && !tr.HalfClose.Set():
+			return "client_rst"
+		}
+		return "client_fin"
+	case tr.Ending == wire.FIN, tr.AfterFIN, ev.LateFIN:
+		return "server_fin"
+	case tr.Ending == wire.RST:
+		return "server_rst"
+	case tr.Ending == wire.Failed:
+		return "error"
+	}
+	return "client_fin"
 }
 
 // goldenRatio is 2^64 over the golden ratio: the top bits of its multiples are
@@ -88,6 +137,7 @@ func (c *connection) timeline(e *verdict.Evidence) []stats.Moment {
 	if tr.PeerClose.Set() {
 		add(fmt.Sprintf("close read, reason %q", c.shard.e.hidden.Replace(tr.PeerReason)), wire.UserInstant(tr.PeerCloseSeen))
 	}
+	add("fin sent", tr.HalfClose)
 	add("tls close_notify", tr.Notify)
 	add("peer "+verdict.EndDetail(tr), tr.End)
 	add("cut", tr.Cut)
@@ -151,7 +201,7 @@ func (t *tracer) settled(c *connection, o *stats.Outcome, e *verdict.Evidence) {
 	l := &trace.Line{
 		Run: t.run, N: o.N, Entry: c.plan.Name, Mode: string(c.plan.Mode), Generation: c.lc.Generation,
 		Planned: trace.Planned{Start: c.due, Hold: c.lc.Hold},
-		Class:   o.Class.String(), Detail: o.Detail, Rule: e.Trace.Rule.String(),
+		Class:   o.Class.String(), Detail: o.Detail, Rule: e.Trace.Rule.String(), Flags: o.Flags.Names(),
 		Expected: expected, Forward: o.Forward, Events: c.traced(e),
 	}
 	if e.Begun {

@@ -116,6 +116,7 @@ func (e *engine) run(ctx context.Context, meter func(stop <-chan struct{})) erro
 		s.ramp.stop()
 	}
 	e.traffic.end()
+	e.waves.end()
 	close(stopMeter)
 	metering.Wait()
 	if ne, ok := errors.AsType[*NothingOpenedError](cause); ok {
@@ -233,6 +234,7 @@ type engine struct {
 	shards  []*shard
 	paced   *paced
 	traffic *traffic
+	waves   *waves
 	tracer  *tracer // nil: nothing is traced
 	crew    *crew   // connections and their closers
 	refill  refill
@@ -284,6 +286,7 @@ func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
 	}
 	e.prepare()
 	e.traffic = newTraffic(e)
+	e.waves = newWaves(e)
 	n := min(runtime.GOMAXPROCS(0), e.slots)
 	for i, rec := range stats.NewRecorders(opt.Shard.String(), entries(plan), n) {
 		e.shards = append(e.shards, &shard{
@@ -333,7 +336,7 @@ func (e *engine) settled(c *connection, o *stats.Outcome, ev *verdict.Evidence) 
 		if ev.Begun {
 			e.closing.Add(-1)
 		}
-		e.count(string(c.plan.Mode), &ev.Trace)
+		e.count(string(c.plan.Mode), ev)
 		return
 	}
 	if o.Class == stats.Interrupted {
@@ -351,43 +354,6 @@ func (e *engine) settled(c *connection, o *stats.Outcome, ev *verdict.Evidence) 
 // hide is the error with the secrets taken out of its text.
 func (e *engine) hide(err *wire.OpenError) *wire.OpenError {
 	return &wire.OpenError{Reason: err.Reason, Tool: err.Tool, Err: errors.New(e.hidden.Replace(err.Err.Error()))}
-}
-
-// count adds an opened connection to its mode's tally.
-func (e *engine) count(mode string, tr *wire.Trace) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	t := e.tally[mode]
-	if t == nil {
-		t = &Tally{Ended: make(map[string]uint64)}
-		e.tally[mode] = t
-	}
-	t.Opened++
-	if tr.OwnCloseDone {
-		t.CloseSent++
-	}
-	if tr.PeerClose.Set() {
-		t.CloseReceived++
-	}
-	t.Ended[firstEnd(tr)]++
-}
-
-// firstEnd says who ended TCP first, and how.
-func firstEnd(tr *wire.Trace) string {
-	switch {
-	case tr.Cut.Set() && (tr.Ending == wire.None || tr.End.At > tr.Cut.At):
-		if tr.Reset {
-			return "client_rst"
-		}
-		return "client_fin"
-	case tr.Ending == wire.FIN:
-		return "server_fin"
-	case tr.Ending == wire.RST:
-		return "server_rst"
-	case tr.Ending == wire.Failed:
-		return "error"
-	}
-	return "client_fin"
 }
 
 func (e *engine) warn(text string) {

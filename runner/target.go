@@ -15,12 +15,18 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/internal/proc"
+	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
 )
 
 // ModeHeader is the request header that names the mode of a connection's
 // planned close, so that a server can keep its own books by it.
 const ModeHeader = "Wsload-Mode"
+
+// IDHeader is the request header that names a connection to a server that
+// keeps books of each: the run's id in 8 hex digits, a slash and the
+// connection's number.
+const IDHeader = "Wsload-Id"
 
 // A request is what one connection asks the server with.
 type request struct {
@@ -54,6 +60,10 @@ func (e *engine) prepare() {
 // request is what connection n asks with.
 func (e *engine) request(lc scenario.Lifecycle) request {
 	r := e.base[lc.Entry]
+	if e.opt.Settled != nil {
+		r.header = r.header.Clone()
+		r.header.Set(IDHeader, fmt.Sprintf("%08x/%d", e.opt.RunID, lc.N))
+	}
 	if !e.templated {
 		return r
 	}
@@ -167,6 +177,17 @@ func usable(plan *scenario.Plan) error {
 	if _, err := tlsConfig(plan.Target.TLS); err != nil {
 		problems = append(problems, scenario.Problem{Key: "target.tls", Msg: err.Error(), Hint: "name files in PEM form that can be read"})
 	}
+	for i, entry := range plan.Closes.Mix {
+		if entry.Mode != scenario.Vanish || entry.Weight == 0 {
+			continue
+		}
+		if err := wire.CanVanish(); err != nil {
+			problems = append(problems, scenario.Problem{
+				Key: fmt.Sprintf("closes.mix[%d].mode", i), Value: string(entry.Mode), Msg: "this process may not: " + err.Error(),
+				Hint: "run it with that capability, or give the entry weight 0",
+			})
+		}
+	}
 	for i, text := range plan.Target.LocalAddrs {
 		pc, err := net.ListenPacket("udp", net.JoinHostPort(text, "0"))
 		if err != nil {
@@ -237,7 +258,7 @@ func portsInTimeWait(plan *scenario.Plan, shard scenario.Shard) int {
 	first, all := 0, 0
 	for _, c := range plan.Closes.Mix {
 		all += c.Weight
-		if c.Eager || c.Mode == scenario.Abort && c.How == scenario.FIN {
+		if c.Eager || c.Mode == scenario.HalfClose || c.Mode == scenario.Abort && c.How == scenario.FIN {
 			first += c.Weight
 		}
 	}
