@@ -29,12 +29,25 @@ type Plan struct {
 
 // Target is the server under test and the way to reach it.
 type Target struct {
-	URL          string   `key:"url"`        // ws:// or wss://; "" is the tool's own server; {{n}} is the connection's index
+	URL          string   `key:"url"`        // ws:// or wss://; "" and ws:///path are the tool's own server; {{n}} is the connection's index
 	ConnectTo    string   `key:"connect_to"` // host:port dialled in place of the URL's; Host and TLS name stay
 	Headers      []string `key:"headers"`    // "Name: value", {{n}} allowed in the value
 	Subprotocols []string `key:"subprotocols"`
 	TLS          TLS      `key:"tls"`
 	LocalAddrs   []string `key:"local_addrs"` // source addresses, taken in turn by connection index
+}
+
+// ownPath is the path of the tool's own server where a plan names none.
+const ownPath = "/echo"
+
+// Own reports whether the target is the tool's own server: the URL is empty or
+// has no host, as in ws:///no-reply. It gives the path with its query.
+func (t *Target) Own() (path string, own bool) {
+	if t.URL == "" {
+		return ownPath, true
+	}
+	path, own = strings.CutPrefix(t.URL, "ws:///")
+	return "/" + path, own
 }
 
 // TLS holds the client's side of a wss:// handshake. CA, Cert and Key are

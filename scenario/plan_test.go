@@ -61,3 +61,23 @@ func modes() []scenario.Mode {
 		scenario.HalfClose, scenario.Mute, scenario.Stall, scenario.BadClose, scenario.Vanish,
 	}
 }
+
+func TestATargetWithoutAHostIsTheOwnServer(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                           "/echo",
+		"ws:///":                     "/",
+		"ws:///no-reply":             "/no-reply",
+		"ws:///echo?fault=masked:50": "/echo?fault=masked:50",
+	} {
+		target := scenario.Target{URL: url}
+		if path, own := target.Own(); !own || path != want {
+			t.Errorf("%q: %q, %v; want %q of the own server", url, path, own, want)
+		}
+	}
+	for _, url := range []string{"ws://host/echo", "wss:///echo", "http:///echo"} {
+		target := scenario.Target{URL: url}
+		if _, own := target.Own(); own {
+			t.Errorf("%q counts as the own server", url)
+		}
+	}
+}

@@ -114,7 +114,11 @@ func (c *checker) targetURL(raw string) {
 	if raw == "" || hasVariable(raw) || c.problems.covers(key) {
 		return
 	}
-	c.url(key, raw, raw, urlKind{
+	full := raw
+	if path, own := (&Target{URL: raw}).Own(); own {
+		full = "ws://localhost" + path
+	}
+	c.url(key, raw, full, urlKind{
 		scheme: "ws", mistaken: "http", noFragment: "a WebSocket URL has no fragment (RFC 6455 section 3)",
 	})
 }

@@ -40,7 +40,7 @@ type planFlags struct {
 // text whatever the key takes, so that a bad value is refused in one way.
 func keyFlags() [][3]string {
 	return [][3]string{
-		{"target", "target.url", "`URL` of the server, ws:// or wss:// (default: an own server)"},
+		{"target", "target.url", "`URL` of the server, ws:// or wss:// (default: an own server; ws:///no-reply: its path)"},
 		{"connections", "load.connections", "population: `N` connections held at once"},
 		{"rate", "load.rate", "pace of new connections, as in `100/s`; 0 is unlimited"},
 		{"duration", "load.duration", "how long the population is held, as in `30s`; 0s opens each connection once"},
@@ -171,7 +171,7 @@ func sources(keys []scenario.Key, file *configFile, env, flags []setting) map[st
 // settle fills in what a plan leaves to the run: the seed, what is expected of
 // messages, the rules of --rule and the shard.
 func (c *config) settle(f *planFlags) error {
-	c.own = c.plan.Target.URL == ""
+	_, c.own = c.plan.Target.Own()
 	if c.plan.Seed == 0 {
 		// Below 2^53, so that readers of JSON that know only floats keep it.
 		c.plan.Seed = 1 + rand.Uint64N(1<<53-1)

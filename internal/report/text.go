@@ -123,6 +123,9 @@ func target(plan json.RawMessage) string {
 	case p.Target.URL == "":
 		return "own server"
 	}
+	if path, own := strings.CutPrefix(p.Target.URL, "ws:///"); own {
+		return "own server, /" + path
+	}
 	return p.Target.URL
 }
 
