@@ -8,18 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/wsload/wsload/internal/books"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
-	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/stats"
 )
 
 // A ready is what serve --json prints once it listens.
@@ -186,9 +186,10 @@ func (t *trimmed) String() string {
 	return string(bytes.TrimSpace(t.buf.Bytes()))
 }
 
-// ledger asks the server for its own count, until it has no open connection or
-// the limit is over. What was read last comes with the error too.
-func (s *server) ledger(ctx context.Context) (book target.Ledger, err error) {
+// ledger asks the server for its own count, until it has no open connection but
+// those that have gone silently, or the limit is over. What was read last comes
+// with the error too.
+func (s *server) ledger(ctx context.Context, silent uint64) (book target.Ledger, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ledgerLimit)
 	defer cancel()
 	client := &http.Client{Timeout: ledgerReply, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -196,7 +197,7 @@ func (s *server) ledger(ctx context.Context) (book target.Ledger, err error) {
 		latest, err := s.statz(ctx, client)
 		if err == nil {
 			book = latest
-			if book.Open == 0 {
+			if book.Open <= silent {
 				return book, nil
 			}
 			err = fmt.Errorf("it still holds %d connections %v after the run", book.Open, ledgerLimit)
@@ -228,71 +229,66 @@ func (s *server) statz(ctx context.Context, client *http.Client) (book target.Le
 	return book, err
 }
 
-// settleServer compares the counts of the own server with those of the run,
-// and ends it.
+// enterTwice begins double entry against the own server.
+func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
+	if j.server == nil {
+		return
+	}
+	opt.RunID = rand.Uint32()
+	j.matcher = books.NewMatcher(opt.RunID, mix)
+	j.follower = books.Follow(j.matcher, "http://"+j.server.Listen+"/ended")
+	opt.Settled = j.matcher.Own
+}
+
+// settleServer compares the counts of the own server, and its verdicts, with
+// those of the run, and ends it.
 func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledger {
 	if j.server == nil {
 		return nil
 	}
-	book, err := j.server.ledger(context.WithoutCancel(ctx))
+	var silent uint64
+	for _, t := range res.Tally {
+		silent += t.Ended[runner.EndedSilently]
+	}
+	book, err := j.server.ledger(context.WithoutCancel(ctx), silent)
 	if err != nil {
 		j.doubt(err.Error())
 	}
+	if err := j.follower.End(); err != nil {
+		j.doubt("own server: " + err.Error())
+	}
 	var ledger *result.Ledger
 	if book.Modes != nil {
-		if ledger = compare(j.plan.Closes.Mix, res.Tally, book); !ledger.Matched {
-			// Of what this end gave up on, the server may have seen more or less.
-			if n := res.GivenUp(); n > 0 {
-				j.doubt(fmt.Sprintf("the own server's ledger cannot be compared: this run gave up on %d connections first, and the server may rightly count those otherwise", n))
-				j.note(j.server.stop())
-				return nil
-			}
-			j.doubt("the own server counted other connections than this run did: one of the two is wrong")
-		}
+		ledger = books.Compare(j.plan.Closes.Mix, res.Tally, book)
+		ledger.AddPairs(j.matcher.Pairs())
+		j.judgeLedger(&ledger, res.GivenUp(), silent)
 	}
 	j.note(j.server.stop())
 	return ledger
+}
+
+// judgeLedger warns of what the comparison found. Of connections that this end
+// gave up on, the server may have seen more or less: where there are any, sums
+// that differ say nothing, and only the single connections are left.
+func (j *job) judgeLedger(ledger **result.Ledger, givenUp, silent uint64) {
+	l := *ledger
+	if n := l.Pairs.Missing; n > silent {
+		j.doubt(fmt.Sprintf("of %d connections only one end's verdict is known", n-silent))
+	}
+	switch {
+	case l.Matched:
+	case l.Pairs.Mismatched > 0:
+		j.doubt(fmt.Sprintf("the own server says otherwise of %d connections: one of the two is wrong", l.Pairs.Mismatched))
+	case givenUp > 0:
+		j.doubt(fmt.Sprintf("the own server's ledger cannot be compared: this run gave up on %d connections first, and the server may rightly count those otherwise", givenUp))
+		*ledger = &result.Ledger{Matched: true, Pairs: l.Pairs}
+	default:
+		j.doubt("the own server counted other connections than this run did: one of the two is wrong")
+	}
 }
 
 // doubt is a warning that is told at once and stands in the result.
 func (j *job) doubt(text string) {
 	j.warnings = append(j.warnings, text)
 	j.warn("%s", text)
-}
-
-// compare puts the run's count beside the server's, mode by mode. Each side
-// counts the Close frames it sent; the other side must have received as many.
-//
-// Where a mode has eager entries, both ends close TCP as soon as both Closes
-// have passed, their FINs cross, and each end rightly calls itself the first.
-// Only the sum of the two can be compared there.
-func compare(mix []scenario.Close, tally map[string]runner.Tally, book target.Ledger) *result.Ledger {
-	names := slices.Sorted(maps.Keys(tally))
-	for _, name := range slices.Sorted(maps.Keys(book.Modes)) {
-		if _, both := tally[name]; !both {
-			names = append(names, name)
-		}
-	}
-	modes := make([]result.LedgerMode, 0, len(names))
-	for _, name := range names {
-		own, its := tally[name], book.Modes[name]
-		m := result.LedgerMode{Mode: name}
-		field := func(name string, client, server uint64) {
-			m.Fields = append(m.Fields, result.LedgerField{Field: name, Client: client, Server: server})
-		}
-		field("opened", own.Opened, its.Opened)
-		field("close_sent", own.CloseSent, its.CloseReceived)
-		field("close_received", own.CloseReceived, its.CloseSent)
-		if slices.ContainsFunc(mix, func(c scenario.Close) bool { return c.Eager && string(c.Mode) == name }) {
-			field("fin", own.Ended["client_fin"]+own.Ended["server_fin"], its.Ended.ClientFIN+its.Ended.ServerFIN)
-		} else {
-			field("client_fin", own.Ended["client_fin"], its.Ended.ClientFIN)
-			field("server_fin", own.Ended["server_fin"], its.Ended.ServerFIN)
-		}
-		field("client_rst", own.Ended["client_rst"], its.Ended.ClientRST)
-		field("server_rst", own.Ended["server_rst"], its.Ended.ServerRST)
-		field("error", own.Ended["error"], its.Ended.Error)
-		modes = append(modes, m)
-	}
-	return result.NewLedger(modes)
 }

@@ -3,68 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
-
-	"github.com/wsload/wsload/internal/target"
-	"github.com/wsload/wsload/runner"
-	"github.com/wsload/wsload/scenario"
 )
-
-func TestEachSidesCloseFramesAreHeldAgainstWhatTheOtherReceived(t *testing.T) {
-	tally := map[string]runner.Tally{
-		"active": {Opened: 5, CloseSent: 5, CloseReceived: 4, Ended: map[string]uint64{"server_fin": 4, "client_rst": 1}},
-	}
-	book := target.Ledger{Modes: map[string]target.Counts{
-		"active": {Opened: 5, CloseSent: 4, CloseReceived: 5, Ended: target.Endings{ServerFIN: 4, ClientRST: 1}},
-	}}
-	if l := compare(nil, tally, book); !l.Matched {
-		t.Errorf("equal counts differ: %+v", l)
-	}
-	for name, change := range map[string]func(*target.Counts){
-		"opened":        func(c *target.Counts) { c.Opened++ },
-		"Close sent":    func(c *target.Counts) { c.CloseSent++ },
-		"Close arrived": func(c *target.Counts) { c.CloseReceived-- },
-		"who ended":     func(c *target.Counts) { c.Ended.ServerFIN--; c.Ended.ClientFIN++ },
-		"RST":           func(c *target.Counts) { c.Ended.ServerRST++ },
-		"an error":      func(c *target.Counts) { c.Ended.Error++ },
-	} {
-		other := book.Modes["active"]
-		change(&other)
-		l := compare(nil, tally, target.Ledger{Modes: map[string]target.Counts{"active": other}})
-		if l.Matched {
-			t.Errorf("a difference in %s was not seen", name)
-		}
-	}
-}
-
-func TestAModeThatOnlyOneSideKnowsIsADifference(t *testing.T) {
-	counts := target.Ledger{Modes: map[string]target.Counts{"none": {Opened: 1}}}
-	if compare(nil, nil, counts).Matched {
-		t.Error("connections that only the server saw make no difference")
-	}
-	tally := map[string]runner.Tally{"abort": {Opened: 1}}
-	if compare(nil, tally, target.Ledger{}).Matched {
-		t.Error("connections that only the run saw make no difference")
-	}
-}
-
-func TestFINsThatCrossAreComparedAsOne(t *testing.T) {
-	tally := map[string]runner.Tally{"active": {Opened: 3, Ended: map[string]uint64{"client_fin": 3}}}
-	book := func(client, server uint64) target.Ledger {
-		return target.Ledger{Modes: map[string]target.Counts{
-			"active": {Opened: 3, Ended: target.Endings{ClientFIN: client, ServerFIN: server}},
-		}}
-	}
-	eager := []scenario.Close{{Mode: scenario.Active}, {Mode: scenario.Active, Eager: true}}
-	if l := compare(eager, tally, book(1, 2)); !l.Matched {
-		t.Errorf("an eager client and its server may both call themselves the first: %+v", l)
-	}
-	if compare(eager, tally, book(1, 1)).Matched {
-		t.Error("a FIN is missing, and no difference was seen")
-	}
-	if compare(eager[:1], tally, book(1, 2)).Matched {
-		t.Error("without an eager entry it is known who was first")
-	}
-}
 
 func TestAnOwnServerThatCannotStartSaysWhy(t *testing.T) {
 	// The runtime ends a process at once whose memory limit is no number.

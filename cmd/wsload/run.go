@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsload/wsload/internal/books"
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/wire"
@@ -74,6 +75,8 @@ type job struct {
 	only     runner.TraceFilter // what of the run is traced
 	progress *progress
 	server   *server // nil with a given target
+	matcher  *books.Matcher
+	follower *books.Follower
 	target   string
 	warnings []string
 	trouble  []error // what has gone wrong, the run's own error first
@@ -116,7 +119,8 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 			return startError(err)
 		}
 		defer j.server.kill()
-		j.target = j.server.URL
+		path, _ := c.ready.Target.Own()
+		j.target = "ws://" + j.server.Listen + path
 	}
 	return j.do(cmd, ctx, cut)
 }
@@ -138,9 +142,11 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	plan := j.ready
 	plan.Target.URL = j.target
 	j.progress.begin(j)
-	res, err := runner.Run(ctx, plan, runner.Options{
+	opt := runner.Options{
 		Shard: j.shard, Secrets: j.secrets, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
-	})
+	}
+	j.enterTwice(&opt, head.Mix)
+	res, err := runner.Run(ctx, plan, opt)
 	j.progress.end()
 	if res == nil {
 		return usage(cmd, err)

@@ -1,10 +1,51 @@
 package result
 
+import (
+	"cmp"
+	"slices"
+
+	"github.com/wsload/wsload/stats"
+)
+
 // Ledger compares what this tool saw with what the server counted for itself.
 // Any difference means that one of the two is wrong.
 type Ledger struct {
 	Matched bool         `json:"matched"`
 	Modes   []LedgerMode `json:"modes"`
+	Pairs   *LedgerPairs `json:"pairs,omitempty"` // null where single connections were not compared
+}
+
+// LedgerPairs compares single connections: this tool's verdict with the
+// server's.
+type LedgerPairs struct {
+	Compared   uint64           `json:"compared"`   // connections of which both ends' verdicts came
+	Raced      uint64           `json:"raced"`      // of these, pairs that only a race explains
+	Mismatched uint64           `json:"mismatched"` // of these, pairs that cannot be
+	Missing    uint64           `json:"missing"`    // verdicts of one end without the other's
+	Kinds      []LedgerKind     `json:"kinds"`      // the most frequent first
+	Mismatches []LedgerMismatch `json:"mismatches"` // the first of them
+}
+
+// LedgerKind is how often two classes met.
+type LedgerKind struct {
+	Mode   string      `json:"mode"`
+	Client stats.Class `json:"client"`
+	Server stats.Class `json:"server"`
+	Fit    string      `json:"fit"` // consistent, race or mismatch
+	Count  uint64      `json:"count"`
+}
+
+// LedgerMismatch is one connection on which the two ends disagree. The codes
+// are those of the Close frames, 0 for none.
+type LedgerMismatch struct {
+	N              uint64      `json:"n"`
+	Mode           string      `json:"mode"`
+	Client         stats.Class `json:"client"`
+	Server         stats.Class `json:"server"`
+	Sent           int         `json:"sent"`
+	ServerReceived int         `json:"server_received"`
+	Received       int         `json:"received"`
+	ServerSent     int         `json:"server_sent"`
 }
 
 // LedgerMode is one mode of closing.
@@ -32,6 +73,12 @@ func NewLedger(modes []LedgerMode) *Ledger {
 		}
 	}
 	return l
+}
+
+// AddPairs adds the comparison of single connections.
+func (l *Ledger) AddPairs(p *LedgerPairs) {
+	l.Pairs = p
+	l.Matched = l.Matched && p.Mismatched == 0
 }
 
 // Count returns the client's number of a field over all modes.
@@ -65,8 +112,28 @@ func joinLedgers(ledgers []*Ledger) *Ledger {
 				field.Server += f.Server
 			}
 		}
+		joined.Pairs = joinPairs(joined.Pairs, l.Pairs)
 	}
 	return joined
+}
+
+// joinPairs adds up the connections of two shards.
+func joinPairs(a, b *LedgerPairs) *LedgerPairs {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	sum := &LedgerPairs{
+		Compared: a.Compared + b.Compared, Raced: a.Raced + b.Raced,
+		Mismatched: a.Mismatched + b.Mismatched, Missing: a.Missing + b.Missing,
+		Kinds: slices.Clone(a.Kinds), Mismatches: slices.Concat(a.Mismatches, b.Mismatches),
+	}
+	for _, k := range b.Kinds {
+		zero := k
+		zero.Count = 0
+		at(&sum.Kinds, func(o LedgerKind) bool { o.Count = 0; return o == zero }, zero).Count += k.Count
+	}
+	slices.SortStableFunc(sum.Kinds, func(x, y LedgerKind) int { return cmp.Compare(y.Count, x.Count) })
+	return sum
 }
 
 // at returns the first element that matches, after appending fresh where there

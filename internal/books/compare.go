@@ -1,0 +1,85 @@
+package books
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/target"
+	"github.com/wsload/wsload/runner"
+	"github.com/wsload/wsload/scenario"
+)
+
+// Compare puts the run's counts beside the server's, mode by mode. Each side
+// counts the Close frames it sent; the other side must have received as many.
+//
+// Some plans leave a question open that no count can answer, and then only the
+// sum of the answers is compared:
+//   - A client that closes TCP as soon as both Closes have passed, or right
+//     behind its own: the ends of TCP cross, and each side rightly calls
+//     itself the first.
+//   - A bad Close: whether one that breaks the rules counts as a Close is the
+//     receiver's to say, and bytes behind it turn the server's FIN into an RST
+//     that it does not know of.
+func Compare(mix []scenario.Close, tally map[string]runner.Tally, book target.Ledger) *result.Ledger {
+	names := slices.Sorted(maps.Keys(tally))
+	for _, name := range slices.Sorted(maps.Keys(book.Modes)) {
+		if _, both := tally[name]; !both {
+			names = append(names, name)
+		}
+	}
+	modes := make([]result.LedgerMode, 0, len(names))
+	for _, name := range names {
+		own, its := tally[name], book.Modes[name]
+		m := mode{LedgerMode: result.LedgerMode{Mode: name}}
+		bad := name == string(scenario.BadClose)
+		has := func(is func(*scenario.Close) bool) bool {
+			return slices.ContainsFunc(mix, func(c scenario.Close) bool { return string(c.Mode) == name && is(&c) })
+		}
+		m.field("opened", own.Opened, its.Opened)
+		if !bad {
+			m.field("close_sent", own.CloseSent, its.CloseReceived)
+		}
+		m.field("close_received", own.CloseReceived, its.CloseSent)
+		switch {
+		case bad, has(func(c *scenario.Close) bool { return c.When == scenario.AfterClose }):
+			m.field("ended", total(own.Ended), its.Ended.Total())
+		case has(func(c *scenario.Close) bool { return c.Eager }):
+			m.field("fin", own.Ended["client_fin"]+own.Ended["server_fin"], its.Ended.ClientFIN+its.Ended.ServerFIN)
+			m.resets(own, its)
+		default:
+			m.field("client_fin", own.Ended["client_fin"], its.Ended.ClientFIN)
+			m.field("server_fin", own.Ended["server_fin"], its.Ended.ServerFIN)
+			m.resets(own, its)
+		}
+		if silent := own.Ended[runner.EndedSilently]; silent > 0 {
+			// The server does not know that they have gone.
+			m.field(runner.EndedSilently, silent, its.Opened-its.Ended.Total())
+		}
+		modes = append(modes, m.LedgerMode)
+	}
+	return result.NewLedger(modes)
+}
+
+// A mode collects the fields of one mode.
+type mode struct{ result.LedgerMode }
+
+func (m *mode) field(name string, client, server uint64) {
+	m.Fields = append(m.Fields, result.LedgerField{Field: name, Client: client, Server: server})
+}
+
+func (m *mode) resets(own runner.Tally, its target.Counts) {
+	m.field("client_rst", own.Ended["client_rst"], its.Ended.ClientRST)
+	m.field("server_rst", own.Ended["server_rst"], its.Ended.ServerRST)
+	m.field("error", own.Ended["error"], its.Ended.Error)
+}
+
+// total counts the ends that a server can know of.
+func total(ended map[string]uint64) (n uint64) {
+	for how, count := range ended {
+		if how != runner.EndedSilently {
+			n += count
+		}
+	}
+	return n
+}
