@@ -21,8 +21,7 @@ import (
 // runFlags are the flags of run beside those of its plan.
 type runFlags struct {
 	planFlags
-	out    string
-	force  bool
+	outFlags
 	asJSON bool
 	quiet  bool
 
@@ -101,7 +100,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 		a.warn("%s", w)
 	}
 	j := &job{app: a, config: c, flags: f, only: only, warnings: c.warnings, progress: a.newProgress(f.quiet)}
-	if j.out, err = openOutput(cmd, f, a.stdout, j.progress.say); err != nil {
+	if j.out, err = a.openOutput(cmd, f.outFlags, f.asJSON, j.progress.say); err != nil {
 		return err
 	}
 	defer j.out.discard()

@@ -22,6 +22,7 @@ import (
 
 // serveFlags are the flags of serve.
 type serveFlags struct {
+	outFlags
 	listen            string
 	tls               bool
 	cert, key, caOut  string
@@ -38,8 +39,12 @@ func (a *app) serveCommand() *cobra.Command {
 		Long: "serve is a WebSocket server. /echo echoes and obeys orders sent as text messages\n" +
 			"(close CODE [REASON], abort rst, abort fin); other paths misbehave in known ways,\n" +
 			"and / lists them. /statz tells how many connections it saw and how each ended.\n" +
-			"SIGINT and SIGTERM end it in order: a Close 1001 to every connection, then the rest is cut.",
+			"SIGINT and SIGTERM end it in order: a Close 1001 to every connection, then the rest is cut.\n\n" +
+			"With --out it measures its clients, whatever they are: how fast each answered a Close, ended TCP or gave up\n" +
+			"waiting, and the class of each connection, by who began its end: by_client, by_server, abort (the server cut\n" +
+			"TCP), mute (the server never answered), bad_close (the server's Close was broken). \"Peer\" is the client there.",
 		Example: "  wsload serve\n" +
+			"  wsload serve --out clients.jsonl\n" +
 			"  wsload serve --tls --tls-ca-out ca.pem\n" +
 			"  wsload run --target wss://127.0.0.1:9000/echo --set target.tls.ca=ca.pem",
 		Args: noArguments,
@@ -53,6 +58,8 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.StringVar(&f.key, "tls-key", "", "its key, a PEM `FILE`")
 	flags.StringVar(&f.caOut, "tls-ca-out", "", "write the certificate a client must trust to this `FILE`")
 	flags.DurationVar(&f.drain, "drain", 5*time.Second, "how long open connections may take to end")
+	flags.StringVar(&f.out, "out", "", "judge every connection and write the result stream to `FILE`, for wsload report")
+	flags.BoolVar(&f.force, "force", false, "write over a file that exists")
 	flags.BoolVar(&f.untilEOF, "until-eof", false, "end when standard input does")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON: where it listens, and the ledger at the end")
 	flags.BoolVar(&f.keepQuiet, "quiet", false, "no ledger at the end, no log")
@@ -67,6 +74,14 @@ func (a *app) serve(cmd *cobra.Command, f *serveFlags) error {
 	if f.drain <= 0 {
 		return usage(cmd, fmt.Errorf("--drain must be above 0s, got %v", f.drain))
 	}
+	if f.out == "-" {
+		return usage(cmd, errors.New("--out -: standard output is for where the server listens, and for its ledger"), "name a file")
+	}
+	out, err := a.openOutput(cmd, f.outFlags, false, func(text string) { fmt.Fprintf(a.stderr, "wsload: %s\n", text) })
+	if err != nil {
+		return err
+	}
+	defer out.discard()
 	ln, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return listenError(cmd, err)
@@ -89,10 +104,18 @@ func (a *app) serve(cmd *cobra.Command, f *serveFlags) error {
 			end()
 		}()
 	}
-	if err := a.announce(ln.Addr(), config != nil, f.asJSON); err != nil {
+	where := address(ln.Addr(), config != nil)
+	if err := a.announce(where, f.asJSON); err != nil {
 		return failed(fmt.Errorf("say where the server listens: %w", err))
 	}
-	if err := s.Serve(ctx, ln); err != nil {
+	measured := func(error) error { return nil }
+	if f.out != "" {
+		if measured, err = measure(s, out, where.URL); err != nil {
+			return failed(err)
+		}
+	}
+	err = s.Serve(ctx, ln)
+	if err := errors.Join(err, measured(err)); err != nil {
 		return failed(err)
 	}
 	if f.keepQuiet {
@@ -149,13 +172,17 @@ func listenError(cmd *cobra.Command, err error) error {
 	return failed(err, "listen on an address of this host, as in --listen 127.0.0.1:9000")
 }
 
-// announce says where the server listens.
-func (a *app) announce(addr net.Addr, secure, asJSON bool) error {
+// address is where the server is to be found.
+func address(addr net.Addr, secure bool) ready {
 	host, ws, http := reachable(addr.String()), "ws", "http"
 	if secure {
 		ws, http = "wss", "https"
 	}
-	r := ready{Listen: addr.String(), URL: ws + "://" + host + "/echo", Statz: http + "://" + host + "/statz"}
+	return ready{Listen: addr.String(), URL: ws + "://" + host + "/echo", Statz: http + "://" + host + "/statz"}
+}
+
+// announce says where the server listens.
+func (a *app) announce(r ready, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(r)
 	}

@@ -32,23 +32,29 @@ type output struct {
 	say    func(text string) // tells the user at once
 }
 
+// outFlags say where a result stream goes.
+type outFlags struct {
+	out   string
+	force bool
+}
+
 // openOutput makes the file before anything else is opened. A result is the
 // work of hours, so a file that exists is only written over when told to.
-// Devices and pipes are written to as they are.
-func openOutput(cmd *cobra.Command, f *runFlags, stdout io.Writer, say func(text string)) (*output, error) {
+// Devices and pipes are written to as they are. keep makes the copy.
+func (a *app) openOutput(cmd *cobra.Command, f outFlags, keep bool, say func(text string)) (*output, error) {
 	name := f.out
 	o := &output{name: name, say: say}
 	var err error
 	switch name {
 	case "":
 	case "-":
-		o.name, o.file = "standard output", keepOpen{stdout}
+		o.name, o.file = "standard output", keepOpen{a.stdout}
 	default:
 		if o.file, o.made, err = create(cmd, "--out", name, f.force); err != nil {
 			return nil, err
 		}
 	}
-	if f.asJSON {
+	if keep {
 		if o.copy, err = os.CreateTemp("", "wsload-*.jsonl"); err != nil {
 			o.discard()
 			return nil, failed(fmt.Errorf("keep the intervals for --json: %w", err), "set TMPDIR to a folder with room")

@@ -79,7 +79,7 @@ func TestAFileIsOnlyRemovedWhereItWasMadeForNothing(t *testing.T) {
 	}
 	open := func(name string, force bool) *output {
 		t.Helper()
-		o, err := openOutput(&cobra.Command{}, &runFlags{out: name, force: force}, nil, func(string) {})
+		o, err := new(app).openOutput(&cobra.Command{}, outFlags{out: name, force: force}, false, func(string) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestAFileIsOnlyRemovedWhereItWasMadeForNothing(t *testing.T) {
 		t.Error("a result was removed")
 	}
 
-	if _, err := openOutput(&cobra.Command{}, &runFlags{out: kept}, nil, func(string) {}); err == nil {
+	if _, err := new(app).openOutput(&cobra.Command{}, outFlags{out: kept}, false, func(string) {}); err == nil {
 		t.Error("a file that exists was opened without force")
 	}
 	open(kept, true).discard()

@@ -29,6 +29,33 @@ type Header struct {
 	Env      Env             `json:"env"`
 }
 
+// NewServerHeader describes what a server sees of its clients, under the
+// address it serves. Nothing was planned, and the mix is that of the server's
+// end: its modes say what the server did. A line covers a second.
+func NewServerHeader(run string, started time.Time, url string, mix []stats.Entry, env Env) (Header, error) {
+	var plan struct {
+		Target struct {
+			URL string `json:"url"`
+		} `json:"target"`
+	}
+	plan.Target.URL = url
+	text, err := json.Marshal(plan)
+	if err != nil {
+		return Header{}, fmt.Errorf("encode address: %w", err)
+	}
+	return Header{
+		Schema:   schemaNumber,
+		Run:      run,
+		Shard:    scenario.Shard{Index: 1, Count: 1},
+		Started:  started.UTC().Truncate(time.Millisecond),
+		Name:     "seen by the server",
+		Interval: time.Second,
+		Mix:      mix,
+		Plan:     text,
+		Env:      env,
+	}, nil
+}
+
 // NewHeader describes one shard of a run. Secrets of the plan are masked.
 func NewHeader(run string, shard scenario.Shard, started time.Time, plan *scenario.Plan, env Env) (Header, error) {
 	redacted := plan.Redacted()

@@ -11,7 +11,10 @@
 //	session   first the library speaks: it echoes messages and hands over
 //	          orders ("close 1001 bye", "abort rst"); then the library is let
 //	          go and the session ends the connection by its manners
-//	ledger    gets the result: Close frames each way, and who ended TCP
+//	judge     the runner's verdict from this end: who began the end of the
+//	          connection, how the client took part, and how long each step took
+//	ledger    gets the result: Close frames each way, and who ended TCP; and
+//	          of connections with an id, how each ended
 //
 // The misbehaviour is one table, in fault.go: its rows are the paths, the lines
 // of the help page and the names for the query "fault", which picks by chance. A
@@ -28,6 +31,18 @@
 // The ledger is the server's own count, made without any knowledge of what the
 // client counts. A client that reads [Ledger] from /statz after its run can
 // compare the two, mode by mode.
+//
+// A server with a Recorder measures its clients: it judges every connection
+// with internal/verdict, as the runner does from the other end. "Peer" is the
+// client then, and the modes say what the server did ([Entries]). To see a
+// client's FIN it must not close its socket at once, so it sends its own FIN
+// alone and reads on for a while. A Tap on plain TCP then reads past the link,
+// with the kernel's receive stamps, and tells it of the ends it meets.
+//
+// A client that gives its connections an [ID] can keep its own books against
+// the server's, one connection at a time: [Ended], the body of /ended. The server judges
+// those also where it does not measure, and then by what it knows without
+// waiting for the client's FIN.
 //
 // An open connection costs one goroutine and a few small buffers, and no timer:
 // timers exist only where a path or a closing handshake has a limit.
