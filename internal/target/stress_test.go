@@ -160,7 +160,33 @@ func (c *client) abort() error {
 }
 
 func TestTheLedgerCountsEveryConnectionOnceAndAsTheClientsLivedIt(t *testing.T) {
-	s := new(target.Server)
+	t.Run("not measuring", func(t *testing.T) { countAll(t, new(target.Server)) })
+	t.Run("measuring", func(t *testing.T) {
+		s := measuring()
+		countAll(t, s)
+		wantAllJudged(t, s)
+	})
+}
+
+// wantAllJudged wants every connection of a server that has none left to have
+// its outcome.
+func wantAllJudged(t *testing.T, s *target.Server) {
+	t.Helper()
+	var opened uint64
+	for _, counts := range s.Ledger().Modes {
+		opened += counts.Opened
+	}
+	sum := s.Record.Flip(nil)
+	if got := sum.Connections; got.Opened != opened || got.Ended != opened || got.Started != opened {
+		t.Errorf("judged: %+v, want %d of each", got, opened)
+	}
+	if err := sum.Conserved(); err != nil {
+		t.Error(err)
+	}
+}
+
+// countAll has clients of all habits come and wants the ledger to tell of them.
+func countAll(t *testing.T, s *target.Server) {
 	addr := listen(t, s)
 	all := habits()
 	var names []string
@@ -209,11 +235,21 @@ func TestTheLedgerCountsEveryConnectionOnceAndAsTheClientsLivedIt(t *testing.T) 
 }
 
 func TestAnEndInTheMiddleOfEverythingLosesNoConnection(t *testing.T) {
+	t.Run("not measuring", func(t *testing.T) { endInTheMiddle(t, new(target.Server)) })
+	t.Run("measuring", func(t *testing.T) {
+		s := measuring()
+		endInTheMiddle(t, s)
+		wantAllJudged(t, s)
+	})
+}
+
+// endInTheMiddle ends a server while clients come and go.
+func endInTheMiddle(t *testing.T, s *target.Server) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &target.Server{Drain: 500 * time.Millisecond}
+	s.Drain = 500 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, ln) }()
