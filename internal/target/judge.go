@@ -132,7 +132,7 @@ func (c *session) entry(e *evidence) entry {
 		return badClose
 	case tr.PeerClose.Set() && !first.Set() && (c.manners.silent || c.manners.delay > 0):
 		return muted
-	case c.begun && (!tr.PeerClose.Set() || first.Set() && first.At <= tr.PeerClose.At):
+	case c.begun && first.Set() && (!tr.PeerClose.Set() || first.At <= tr.PeerClose.At):
 		return byServer
 	}
 	return byClient

@@ -22,7 +22,8 @@ func measuring() *target.Server {
 }
 
 // verdicts counts outcomes by the name of the entry, the class, the detail in
-// brackets, and the flags behind a plus.
+// brackets, and behind a plus the flags that do not depend on what is below the
+// frames.
 func verdicts(s *stats.Summary) map[string]uint64 {
 	all := make(map[string]uint64)
 	for e, entry := range s.Entries {
@@ -36,7 +37,7 @@ func verdicts(s *stats.Summary) map[string]uint64 {
 				text += " (" + token + ")"
 			}
 			for f := range stats.Flag(stats.NumFlags) {
-				if count.Flags[f] > 0 && f.String() != "no_close_notify" {
+				if count.Flags[f] > 0 && f <= stats.Truncated && f != stats.ControlAfterClose {
 					text += " +" + f.String()
 				}
 			}
@@ -119,6 +120,14 @@ func conducts() []conduct {
 			c.wantEnd()
 			c.fin()
 		}, "by_server failed_by_peer (code:1011) +code_other", noLimit},
+		{"it echoes a code that says a failure", "/echo", func(c *client) {
+			c.text("close 1011")
+			c.wantClose(1011, "")
+			time.Sleep(time.Millisecond)
+			c.sendClose(1011, "")
+			c.wantEnd()
+			c.fin()
+		}, "by_server clean +code_echo", noLimit},
 		{"the server closes by itself", "/echo?close_after=20ms&code=1012", func(c *client) {
 			c.wantClose(1012, "")
 			time.Sleep(time.Millisecond)
@@ -258,6 +267,16 @@ func conducts() []conduct {
 			c.wantEnd()
 			c.fin()
 		}, "bad_close clean +code_echo", noLimit},
+		{"it answers a second Close with a FIN alone", "/second-close", func(c *client) {
+			c.text("close 1000")
+			c.wantClose(1000, "")
+			c.wantClose(1000, "")
+			c.fin()
+		}, "bad_close unanswered_eof", noLimit},
+		{"it resets while the server speaks", "/echo", func(c *client) {
+			c.text("unanswered")
+			c.reset()
+		}, "by_client premature_rst", noLimit},
 		{"a legal Close in pieces is a good one", "/byte-by-byte?every=1ms", func(c *client) {
 			c.sendClose(1000, "")
 			c.wantClose(1000, "")

@@ -4,12 +4,14 @@ import (
 	"crypto/tls"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wsload/wsload/internal/memnet"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/stats"
@@ -103,6 +105,67 @@ func TestThePhasesOfATeardownAreThoseOfTheClient(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestACloseThatIsLateBecauseTheServerWasBusyIsItsOwnLag(t *testing.T) {
+	s := measuring()
+	serve(t, s, func(t *testing.T, h *host) {
+		h.ln.Options.Window = 256
+		c := h.open(t, "/echo?close_after=3s")
+		long := strings.Repeat("x", 1<<20)
+		c.write(frame(wire.OpText, long)) // the echo waits to be read
+		time.Sleep(5 * time.Second)
+		c.want(wire.OpText, long)
+		c.wantClose(1000, "")
+		c.sendClose(1000, "")
+		c.wantEOF()
+		c.fin()
+		synctest.Wait()
+		if got := phases(s.Record.Flip(nil))["close_lag"]; got != 2*time.Second {
+			t.Errorf("close_lag is %s, want 2s", got)
+		}
+	})
+}
+
+func TestACloseThatDoesNotReachTheClientIsUnsent(t *testing.T) {
+	tests := map[string]struct {
+		options memnet.Options
+		path    string
+		order   string
+		want    string
+	}{
+		"it is under way":           {memnet.Options{ToClient: time.Minute}, "/echo", "close 1001", "by_server close_timeout (unsent)"},
+		"it does not leave":         {memnet.Options{Window: 256}, "/data-before-close?n=10000", "close 1001", "by_server close_timeout (unsent)"},
+		"a bad one does not leave":  {memnet.Options{ToClient: time.Minute}, "/bad-code", "close 1001", "bad_close close_timeout (unsent)"},
+		"an answer does not matter": {memnet.Options{ToClient: time.Minute}, "/echo", "", "by_client clean_no_fin"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := measuring()
+			serve(t, s, func(t *testing.T, h *host) {
+				h.ln.Options = tt.options
+				c := h.open(t, tt.path)
+				if tt.order != "" {
+					c.text(tt.order)
+				} else {
+					c.sendClose(1000, "")
+				}
+				time.Sleep(time.Hour)
+				wantVerdict(t, s, tt.want)
+			})
+		})
+	}
+}
+
+func TestTheEndOfTLSIsTheEndOfAClientThatSaysNothingMore(t *testing.T) {
+	s, cfg := secured(t)
+	s.Record = measuring().Record
+	serveTLS(t, s, cfg, func(t *testing.T, h *host) {
+		c, _ := h.openTLS(t, cfg, "/echo")
+		c.conn.(*tls.Conn).CloseWrite()
+		time.Sleep(time.Hour)
+		wantVerdict(t, s, "by_client premature_eof")
+	})
 }
 
 func TestTheSidesOfAServersResultAreWhatTheyAreCalled(t *testing.T) {
@@ -217,7 +280,7 @@ func TestAServerTimesArrivalsByTheKernelsStamps(t *testing.T) {
 		c.upgrade("/echo")
 		ordered(c)
 		c.sendClose(1001, "")
-		c.wantEnd()
+		c.wantEOF() // which over TLS a close_notify makes
 		c.fin()
 		io.Copy(io.Discard, c.conn)
 		wantEnded(t, s, 1)

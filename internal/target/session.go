@@ -330,8 +330,10 @@ func (c *session) halfClose() {
 	if secure, ok := c.conn.(*tls.Conn); ok {
 		_ = secure.CloseWrite() // one that fails meets an end that is on its way
 	}
-	c.halved = wire.UserInstant(c.sv.tb.Now())
-	_ = c.link.CloseWrite()
+	at := wire.UserInstant(c.sv.tb.Now())
+	if c.link.CloseWrite() == nil && c.link.ending() == serverFIN {
+		c.halved = at
+	}
 }
 
 // maxKept bounds the connections that a server keeps at a time although the
