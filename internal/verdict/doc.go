@@ -10,6 +10,6 @@
 //	evidence  what was planned and seen; when the own step was taken, what was
 //	          asked of the peer
 //	classify  the first class that matches, from the top
-//	flag      what the class does not say
 //	measure   pairs of instants to phases
+//	verdict   all of it put together; the flags, which say what the class does not
 package verdict
