@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,12 +22,9 @@ type bout struct {
 }
 
 func bouts() []bout {
-	short := func(c scenario.Close) scenario.Close {
-		c.For = 500 * time.Millisecond
-		return c
-	}
 	o, s, h, m := of(scenario.Output, nil), of(scenario.Simultaneous, nil), of(scenario.HalfClose, nil), of(scenario.Mute, nil)
-	stall := short(of(scenario.Stall, nil))
+	stall := of(scenario.Stall, func(c *scenario.Close) { c.For = 500 * time.Millisecond })
+	long := of(scenario.Stall, func(c *scenario.Close) { c.For = 3 * time.Second })
 	late := of(scenario.Passive, func(c *scenario.Close) { c.ReplyDelay = 300 * time.Millisecond })
 	all := []bout{
 		{"/echo", o, stats.Clean, ""},
@@ -46,8 +44,8 @@ func bouts() []bout {
 		{"/echo", m, stats.Cut, "fin"},
 		{"/early-rst?after=100ms", m, stats.PrematureRST, ""},
 		{"/echo", stall, stats.Clean, ""},
-		{"/echo?close_after=700ms&code=1012", stall, stats.PeerFirst, "code:1012 fin"},
-		{"/early-rst?after=700ms", stall, stats.PrematureRST, ""},
+		{"/echo?close_after=700ms&code=1012", long, stats.PeerFirst, "code:1012 fin"},
+		{"/early-rst?after=700ms", long, stats.PrematureRST, ""},
 		{"/echo", late, stats.Clean, ""},
 		{"/echo", of(scenario.Passive, func(c *scenario.Close) { c.Trigger.Send = "abort rst" }), stats.Cut, "rst"},
 		{"/echo", of(scenario.Passive, func(c *scenario.Close) { c.Trigger.Send = "abort fin" }), stats.Cut, "fin"},
@@ -121,13 +119,19 @@ func TestBytesBehindACloseAreMetByAFINOrAnRST(t *testing.T) {
 }
 
 func TestAVanishedConnectionIsHeardOfNoMore(t *testing.T) {
-	if err := wire.CanVanish(); err != nil {
-		t.Skip(err)
-	}
 	addr, _ := serve(t)
 	plan := once(5, of(scenario.Vanish, nil))
 	plan.Target.URL = "ws://" + addr + "/echo"
 	plan.Hold, _ = scenario.ParseDist("200ms")
+	_, refused := Preflight(&plan, scenario.Shard{})
+	if err := wire.CanVanish(); err != nil {
+		if refused == nil || !strings.Contains(refused.Error(), err.Error()) {
+			t.Errorf("a process that may not vanish was told %v, want %v", refused, err)
+		}
+		return
+	} else if refused != nil {
+		t.Fatal(refused)
+	}
 	res, err := Run(t.Context(), plan, Options{})
 	if err != nil {
 		t.Fatal(err)

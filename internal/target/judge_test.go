@@ -16,11 +16,6 @@ import (
 	"github.com/wsload/wsload/stats"
 )
 
-// measuring returns a server that measures.
-func measuring() *target.Server {
-	return &target.Server{Record: stats.NewRecorder("1/1", target.Entries())}
-}
-
 // verdicts counts outcomes by the name of the entry, the class, the detail in
 // brackets, and behind a plus the flags that do not depend on what is below the
 // frames.
@@ -186,7 +181,7 @@ func conducts() []conduct {
 			c.wantClose(1000, "")
 			c.wantEnd()
 			c.fin()
-		}, "by_client clean +control_after_close", noLimit},
+		}, "by_client clean", noLimit},
 		{"its answer has a bad code", "/echo", func(c *client) {
 			ordered(c)
 			c.sendClose(1015, "")

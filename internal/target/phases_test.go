@@ -290,3 +290,8 @@ func TestAServerTimesArrivalsByTheKernelsStamps(t *testing.T) {
 		}
 	}
 }
+
+// measuring returns a server that measures.
+func measuring() *target.Server {
+	return &target.Server{Record: stats.NewRecorder("1/1", target.Entries())}
+}
