@@ -209,6 +209,8 @@ func (s *situation) next(tr *wire.Trace) move {
 		return move{act: actSettle}
 	case tr.PeerClose.Set() && !tr.OwnClose.Set() && !tr.OwnCloseLost && alive:
 		return s.answer(tr, trigger)
+	case begun && !interrupted && c.plan.When == scenario.AfterClose && tr.OwnClose.Set() && !answered(tr):
+		return move{act: actCut} // also where the answer was faster
 	case tr.Ending != wire.None:
 		return move{act: actSettle}
 	case begun && !interrupted && !answered(tr) && (c.plan.Mode == scenario.Abort || c.plan.Mode == scenario.Vanish):

@@ -21,7 +21,7 @@ func classify(e *Evidence) (stats.Class, string) {
 		return stats.Interrupted, ""
 	case tr.Rule != wire.NoRule:
 		return stats.Violation, "rule:" + tr.Rule.String()
-	case tr.Cut.Set() && (tr.Ending == wire.None || tr.End.At > tr.Cut.At):
+	case e.cut():
 		return stats.Cut, ""
 	case e.asksForCut():
 		return stats.Cut, EndDetail(tr)

@@ -60,6 +60,14 @@ func (e *Evidence) peerFirst() bool {
 	return !step.Set() || e.Trace.PeerClose.At < step.At
 }
 
+// cut reports whether the planned cut ran. Behind an own Close it is made even
+// where the peer's answer and end of TCP were faster.
+func (e *Evidence) cut() bool {
+	tr := &e.Trace
+	first := tr.Ending == wire.None || tr.End.At > tr.Cut.At
+	return tr.Cut.Set() && (first || e.Plan.When == scenario.AfterClose && e.ownFirst())
+}
+
 // payload is the connection's own bad Close.
 func (e *Evidence) payload() scenario.Payload { return e.Plan.Payload.Of(e.N) }
 

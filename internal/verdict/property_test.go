@@ -129,7 +129,9 @@ func holds(e *Evidence, c stats.Class) bool {
 	case stats.Violation:
 		return tr.Rule != wire.NoRule
 	case stats.Cut:
-		return tr.Cut.Set() && (none || tr.End.At > tr.Cut.At) || (fin || rst) && wanted(e)
+		// An own Close, unasked, with the cut right behind it: no answer is as fast as to prevent the cut.
+		run := e.Plan.When == scenario.AfterClose && e.Begun && tr.OwnClose.Set() && (!cr || tr.OwnClose.At <= tr.PeerCloseSeen)
+		return tr.Cut.Set() && (none || tr.End.At > tr.Cut.At || run) || (fin || rst) && wanted(e)
 	case stats.PeerFirst:
 		return cr && unasked(e)
 	case stats.FailedByPeer:

@@ -142,6 +142,9 @@ func cuts() []reading {
 	return []reading{
 		{"the planned cut", abort().cuts(), stats.Cut, "", nil},
 		{"the planned cut behind an own Close", abort().begun().own(1001).sent().cuts(), stats.Cut, "", nil},
+		{"the planned cut behind an own Close that was answered at once", told(scenario.Abort).and(func(e *Evidence) {
+			e.Plan.When = scenario.AfterClose
+		}).begun().own(1001).sent().peer(1001).fin().cuts(), stats.Cut, "", set(stats.CodeEcho)},
 		{"the planned cut with the peer's bytes unread", abort().cuts().and(func(e *Evidence) { e.Trace.Unread = true }),
 			stats.Cut, "", set(stats.UnreadAtClose)},
 		{"a peer that was gone before the cut", abort().rst(), stats.PrematureRST, "", nil},
