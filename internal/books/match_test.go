@@ -2,11 +2,8 @@ package books
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -110,33 +107,121 @@ func bout(t *testing.T, addr, path string, run uint32) (*runner.Result, *result.
 	return res, m.Pairs()
 }
 
-func TestMatrix(t *testing.T) {
+// faults are the ways in which the target misbehaves on purpose.
+func faults() string {
+	names := []string{
+		"slow-reply", "no-reply", "fin-no-reply", "rst-no-reply", "reply-no-fin", "reply-rst", "close-before-reading-reply",
+		"half-frame", "byte-by-byte", "data-before-close", "data-after-close", "second-close", "bad-code", "short-payload",
+		"bad-utf8", "oversize", "fragmented", "masked", "rsv", "opcode", "early-fin", "early-rst", "ignore-half-close",
+		"leak-on-abort", "foreign-message",
+	}
+	return strings.Join(names, ":3,") + ":3"
+}
+
+func TestTheVerdictsOfBothEndsFitForEveryModeAndFault(t *testing.T) {
 	_, addr := serve(t)
-	faults := strings.Fields(os.Getenv("FAULTS"))
-	var all sync.WaitGroup
-	out := make([]string, len(faults))
-	sem := make(chan bool, 3)
-	for i, f := range faults {
-		all.Go(func() {
-			sem <- true
-			defer func() { <-sem }()
-			res, p := bout(t, addr, "/"+f, uint32(i+1))
-			for _, k := range p.Kinds {
-				out[i] += fmt.Sprintf("%s | %s %v | %v %s %d\n", f, k.Mode, k.Client, k.Server, k.Fit, k.Count)
+	for i, path := range []string{
+		"/echo", "/echo?close_after=450ms&code=1012", "/echo?delay=200ms&after=450ms&keep=2s&fault=" + faults(),
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			res, pairs := bout(t, addr, path, uint32(i+1))
+			if pairs.Compared < 350 || pairs.Missing > 0 || pairs.Mismatched > 0 {
+				t.Errorf("compared %d, missing %d, mismatched %d: %+v", pairs.Compared, pairs.Missing, pairs.Mismatched, pairs.Mismatches)
 			}
-			for _, x := range p.Mismatches {
-				plan := scenario.Default()
-				plan.Seed = uint64(i + 1)
-				plan.Load = scenario.Load{Connections: 400, Rate: 400}
-				plan.Hold, _ = scenario.ParseDist("uniform(300ms,600ms)")
-				plan.Closes.Mix = everyMode(t)
-				out[i] += fmt.Sprintf("%s : %s %+v\n", f, plan.Closes.Mix[plan.Lifecycle(x.N).Entry].Name, x)
+			if n := res.Total.InvalidState[stats.Unexplained] + res.Total.ProbeAccepted; n != 0 {
+				t.Errorf("%d unexplained refusals and accepted probes", n)
 			}
-			out[i] += fmt.Sprintln(f, "compared", p.Compared, "missing", p.Missing, "unexplained", res.Total.InvalidState)
+			if err := res.Total.Conserved(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
-	all.Wait()
-	for _, o := range out {
-		fmt.Print(o)
+}
+
+// own and its make verdicts of an active connection.
+func own(mode string, class stats.Class, sent, received int) verdict {
+	return verdict{mode: mode, class: class, sent: sent, received: received}
+}
+
+func TestVerdictsThatCannotBeOfOneConnectionAreAMismatch(t *testing.T) {
+	rows := []struct {
+		name string
+		own  verdict
+		its  verdict
+		want fit
+	}{
+		{"both clean", own("active", stats.Clean, 1000, 1000), own("", stats.Clean, 1000, 1000), consistent},
+		{"another code arrived than was sent", own("active", stats.Clean, 1000, 1000), own("", stats.Clean, 1000, 1001), mismatch},
+		{"a Close arrived that nobody sent", own("half_close", stats.Cut, 0, 0), own("", stats.PrematureEOF, 0, 1000), mismatch},
+		{"an answer arrived that nobody sent", own("active", stats.Clean, 1000, 1000), own("", stats.Clean, 0, 1000), mismatch},
+		{"clean here, and ended before its time there", own("active", stats.Clean, 1000, 1000), own("", stats.PrematureRST, 1000, 1000), mismatch},
+		{"a violation of a server that behaves", own("active", stats.Violation, 1000, 1000), own("", stats.Clean, 1000, 1000), mismatch},
+		{"a violation of a client that behaves", own("active", stats.Clean, 1000, 1000), own("", stats.Violation, 1000, 1000), mismatch},
+		{"a violation that the client was to make", own("bad_close", stats.Clean, 1006, 1002), own("", stats.Violation, 1002, 1006), consistent},
+		{"an abort is a premature end there", own("abort", stats.Cut, 0, 0), own("", stats.PrematureRST, 0, 0), consistent},
+		{"an abort that met the server's Close", own("abort", stats.Cut, 0, 0), own("", stats.UnansweredRST, 1012, 0), race},
+		{"a reset that the server does not know of", own("active", stats.PrematureRST, 0, 0), own("", stats.Clean, 1000, 1000), mismatch},
+		{"a run that was interrupted", own("active", stats.Interrupted, 0, 0), own("", stats.PrematureRST, 0, 0), consistent},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			if got := judge(r.own, r.its); got != r.want {
+				t.Errorf("%v, want %v", got, r.want)
+			}
+		})
+	}
+	misbehaved := own("", stats.Cut, 0, 1000)
+	misbehaved.fault = "rst-no-reply"
+	if got := judge(own("active", stats.UnansweredRST, 1000, 0), misbehaved); got != consistent {
+		t.Errorf("a fault on purpose: %v", got)
+	}
+	if misbehaved.fault = ""; judge(own("active", stats.UnansweredRST, 1000, 0), misbehaved) != race {
+		t.Error("without a fault the same is only a race")
+	}
+}
+
+// outcomeOf is this end's verdict of connection n.
+func outcomeOf(n uint64, class stats.Class) *stats.Outcome {
+	return &stats.Outcome{N: n, Opened: true, Class: class, CodeSent: 1000, CodeReceived: 1000}
+}
+
+// endOf is the server's.
+func endOf(run uint32, n uint64, class stats.Class) *target.End {
+	return &target.End{ID: target.ID{Run: run, N: n}, Mode: "active", Class: class, Sent: 1000, Received: 1000}
+}
+
+func TestEachVerdictIsPairedOnceWhicheverComesFirst(t *testing.T) {
+	m := NewMatcher(7, []stats.Entry{{Name: "active", Mode: "active"}})
+	m.Own(outcomeOf(1, stats.Clean))
+	m.Its(endOf(7, 1, stats.Clean))
+	m.Its(endOf(7, 2, stats.PrematureEOF))
+	m.Own(outcomeOf(2, stats.Clean))
+	m.Its(endOf(8, 3, stats.Clean)) // of another run
+	m.Own(outcomeOf(4, stats.Clean))
+	m.Its(endOf(7, 5, stats.Clean))
+	m.Missed(3)
+	p := m.Pairs()
+	if p.Compared != 2 || p.Mismatched != 1 || p.Missing != 5 {
+		t.Errorf("compared %d, mismatched %d, missing %d; want 2, 1, 5", p.Compared, p.Mismatched, p.Missing)
+	}
+	if len(p.Mismatches) != 1 || p.Mismatches[0].N != 2 || p.Mismatches[0].Server != stats.PrematureEOF {
+		t.Errorf("mismatches %+v", p.Mismatches)
+	}
+}
+
+func TestTheMatchersMemoryIsBounded(t *testing.T) {
+	m := NewMatcher(7, []stats.Entry{{Name: "active", Mode: "active"}})
+	for n := range uint64(maxWaiting + 10) {
+		m.Own(outcomeOf(n, stats.Clean))
+	}
+	if len(m.own) != maxWaiting || m.Pairs().Missing != maxWaiting+10 {
+		t.Errorf("%d verdicts wait and %d are missing", len(m.own), m.Pairs().Missing)
+	}
+	for n := range uint64(2 * maxListed) {
+		m.Its(endOf(7, n, stats.PrematureRST))
+	}
+	if p := m.Pairs(); len(p.Mismatches) != maxListed || p.Mismatched != 2*maxListed {
+		t.Errorf("%d of %d mismatches are listed, want %d", len(p.Mismatches), p.Mismatched, maxListed)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -15,8 +16,15 @@ func (p *page) ledger() {
 		return
 	}
 	p.line(plain, "")
+	p.pairs(l.Pairs)
 	if l.Matched {
-		p.line(plain, "the server's ledger agrees: %d modes, %d connections", len(l.Modes), l.Count("opened"))
+		if len(l.Modes) > 0 {
+			p.line(plain, "the server's ledger agrees: %d modes, %d connections", len(l.Modes), l.Count("opened"))
+		}
+		return
+	}
+	if len(l.Modes) > 0 && l.Pairs != nil && l.Pairs.Mismatched > 0 && result.NewLedger(l.Modes).Matched {
+		p.line(plain, "the sums of the server's ledger agree")
 		return
 	}
 	p.line(alarm, "THE SERVER'S LEDGER DIFFERS: one of the two counts is wrong")
@@ -34,6 +42,36 @@ func (p *page) ledger() {
 	}
 	if differing == 0 {
 		p.line(alarm, "! shards differ from their servers in opposite ways: look at each shard alone")
+	}
+}
+
+// pairs says whether both ends judged each connection alike.
+func (p *page) pairs(pairs *result.LedgerPairs) {
+	if pairs == nil {
+		return
+	}
+	if pairs.Missing > 0 {
+		p.line(doubt, "double entry: of %d connections only one end's verdict is known", pairs.Missing)
+	}
+	verdict := "every pair consistent"
+	if pairs.Raced > 0 {
+		verdict = fmt.Sprintf("every pair can be, %d of them only because both ends acted at once", pairs.Raced)
+	}
+	if pairs.Mismatched == 0 {
+		p.line(plain, "double entry: %d connections judged by both ends, %s", pairs.Compared, verdict)
+		return
+	}
+	p.line(alarm, "DOUBLE ENTRY: OF %d CONNECTIONS THE TWO ENDS DISAGREE, of %d: one of the two is wrong", pairs.Mismatched, pairs.Compared)
+	p.line(alarm, "  %s%s%s%s%s", pad("connection", -12), pad("   mode", 16), pad("wsload", 18), pad("server", 18), "codes sent → received")
+	code := func(n int) string {
+		if n == stats.NoCode {
+			return "-"
+		}
+		return fmt.Sprint(n)
+	}
+	for _, m := range pairs.Mismatches {
+		p.line(alarm, "! %s%s%s%s%s→%s, back %s→%s", pad(fmt.Sprint(m.N), -12), pad("   "+printable(m.Mode), 16), pad(m.Client.String(), 18),
+			pad(m.Server.String(), 18), code(m.Sent), code(m.ServerReceived), code(m.ServerSent), code(m.Received))
 	}
 }
 

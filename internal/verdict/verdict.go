@@ -55,7 +55,7 @@ func Attribute(o *stats.Outcome, e *Evidence, refused uint32) {
 	tr := &e.Trace
 	switch {
 	case refused == 0:
-	case tr.OwnClose.Set() || tr.OwnCloseLost || tr.PeerClose.Set() || tr.HalfClose.Set():
+	case tr.OwnClose.Set() || tr.OwnCloseLost || tr.PeerClose.Set() || tr.HalfClose.Set() || tr.Silenced:
 		o.InvalidState[stats.Race] = refused
 	case tr.Ending != wire.None || tr.Cut.Set() || o.Class == stats.Interrupted || o.Class == stats.NoClose:
 		o.InvalidState[stats.Echo] = refused

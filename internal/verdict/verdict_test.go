@@ -92,6 +92,9 @@ func TestARefusedOperationHasOneCause(t *testing.T) {
 	}{
 		{"a close in flight", told(scenario.Active).closes().peer(1000).fin(), stats.Race},
 		{"an own FIN", told(scenario.HalfClose).halfCloses().fin(), stats.Race},
+		{"an outgoing stream that the close had taken", told(scenario.Passive).triggered().timesOut().and(func(e *Evidence) {
+			e.Trace.Silenced, e.Sent, e.Trace.Rule = true, false, wire.RuleRSV
+		}), stats.Race},
 		{"a premature end", told(scenario.Active).fin(), stats.Echo},
 		{"an own cut", told(scenario.Abort).cuts(), stats.Echo},
 		{"a timeout", told(scenario.Passive).triggered().timesOut(), stats.Echo},

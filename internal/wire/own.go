@@ -34,7 +34,7 @@ func (t *Tap) Silence(limit time.Duration) error {
 // silence is entered and left with the mutex held. When it returns nil no write
 // is in progress, and none begins but by the owner.
 func (t *Tap) silence(limit time.Duration) error {
-	t.silenced = true
+	t.silenced, t.td.Trace.Silenced = true, true
 	t.idle.Broadcast() // a write of the library that waits for its turn has none
 	var timer *time.Timer
 	for {

@@ -60,6 +60,7 @@ type Trace struct {
 	Shut      Instant // own close of the socket
 	Unread    bool    // bytes of the peer were unread in the socket at the own cut or close
 
+	Silenced  bool // the owner took the outgoing stream: the library's writes were refused from then on
 	Rule      Rule // first rule broken by the peer
 	Truncated bool // the end came inside a frame or message of the peer
 
