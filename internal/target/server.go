@@ -158,6 +158,7 @@ type service struct {
 	conns   sync.WaitGroup // connections in the hands of net/http
 	open    sync.WaitGroup // upgrades begun, each up to its session's end
 	ending  chan struct{}  // closed when the end of the Serve begins
+	drained time.Duration  // when; for sessions that have heard of it
 	kept    atomic.Int64   // connections kept though the client has gone
 
 	mu       sync.Mutex
@@ -243,6 +244,7 @@ func (sv *service) proceed(to stage) {
 // drain ends all sessions, within the limit where they let themselves be ended.
 func (sv *service) drain(limit time.Duration) {
 	close(sv.ending)
+	sv.drained = sv.tb.Now()
 	sv.proceed(draining)
 	stop := after(limit, func() { sv.proceed(cutting) })
 	sv.open.Wait()

@@ -159,7 +159,7 @@ func (c *session) finish(o order, err error) (reset bool) {
 	case tr.Rule != wire.NoRule:
 		return c.closeFirst(failure(tr.Rule), tr.Rule.String())
 	case c.leaving.Load():
-		c.begin(c.sv.tb.Now())
+		c.begin(c.sv.drained)
 		return c.closeFirst(codeGoingAway, "going away")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.begin(c.opened + c.manners.after)

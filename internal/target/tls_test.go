@@ -66,8 +66,11 @@ func (h *host) openTLS(t *testing.T, cfg *tls.Config, path string) (*client, *re
 }
 
 func TestOverTLSACleanCloseEndsWithCloseNotifyAndFIN(t *testing.T) {
-	for _, path := range []string{"/echo", "/slow-reply?delay=3s"} {
+	for _, path := range []string{"/echo", "/slow-reply?delay=3s", "/echo?measured", "/slow-reply?delay=3s&measured"} {
 		s, cfg := secured(t)
+		if strings.HasSuffix(path, "measured") {
+			s.Record = measuring().Record
+		}
 		serveTLS(t, s, cfg, func(t *testing.T, h *host) {
 			c, below := h.openTLS(t, cfg, path)
 			c.text("hello")
@@ -78,6 +81,7 @@ func TestOverTLSACleanCloseEndsWithCloseNotifyAndFIN(t *testing.T) {
 			if below.last != recordAlert {
 				t.Errorf("%s: the last record before the FIN has type %d, want an alert", path, below.last)
 			}
+			below.CloseWrite()
 			h.wantCounts(t, one(target.Counts{CloseSent: 1, CloseReceived: 1, Ended: target.Endings{ServerFIN: 1}}))
 		})
 	}
