@@ -140,6 +140,20 @@ func (t *Tap) say(p []byte, limit time.Duration, closing bool, note func([]byte)
 	return err
 }
 
+// acknowledge is called when n bytes were read. Behind the own Close, until the
+// peer's, it makes up for the acknowledgement that depart delays: a server that
+// may not send a small segment before the one ahead of it is acknowledged
+// (Nagle, RFC 896) must not have to wait for it.
+func (t *Tap) acknowledge(n int) {
+	tr := &t.td.Trace
+	plain := t.conn == net.Conn(t.sock)
+	// Behind a Close comes the FIN, which nothing holds back; over TLS a
+	// close_notify is before it.
+	if n > 0 && t.sock.stamp != nil && tr.OwnClose.Set() && !(plain && tr.PeerClose.Set()) {
+		t.sock.stamp.acknowledge()
+	}
+}
+
 // stopped reports whether the owner's waits are to end.
 func (t *Tap) stopped() bool {
 	t.mu.Lock()
@@ -223,6 +237,7 @@ func (t *Tap) endOutput(limit time.Duration) error {
 // answer may arrive before write returns.
 func (t *Tap) write(p []byte, closing bool) (int, error) {
 	t.inWrite = true
+	t.sock.departing.Store(closing)
 	t.mu.Unlock()
 
 	n, err := t.conn.Write(p)
@@ -238,6 +253,7 @@ func (t *Tap) write(p []byte, closing bool) (int, error) {
 		t.sock.took(err)
 	}
 	if closing {
+		t.td.departed(t.sock.departed())
 		kind := CloseDone
 		if err != nil {
 			kind = CloseFailed

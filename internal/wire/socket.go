@@ -24,6 +24,9 @@ type socket struct {
 	pending atomic.Uintptr // the first SO_ERROR taken, an Errno: asking for it, or a write, clears it
 	closed  atomic.Bool    // by this end
 	finSent atomic.Bool    // by this end, without a close, or tried
+
+	departing atomic.Bool  // the next write has the own Close in it
+	departure atomic.Int64 // the offset just before the system call that began it, 0 for none
 }
 
 // kernelFacts is what the kernel says of a socket at its end: the pending
@@ -39,6 +42,9 @@ type observer interface{ Met(err error) }
 
 // wsaConnReset is what Windows calls ECONNRESET.
 const wsaConnReset = syscall.Errno(10054)
+
+// past is a deadline that has expired.
+var past = time.Unix(1, 0)
 
 // tcpClose is TCP_INFO's state of a connection that was reset.
 const tcpClose = 7
@@ -66,8 +72,28 @@ func (s *socket) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (s *socket) Write(p []byte) (int, error) {
-	n, err := s.Conn.Write(p)
+	if !s.departing.CompareAndSwap(true, false) {
+		n, err := s.Conn.Write(p)
+		return n, s.own(err)
+	}
+	var n int
+	var err error
+	if s.stamp == nil {
+		s.departure.Store(int64(s.tb.Now()))
+		n, err = s.Conn.Write(p)
+	} else {
+		n, err = s.stamp.depart(p, func() { s.departure.Store(int64(s.tb.Now())) })
+	}
 	return n, s.own(err)
+}
+
+// departed is the offset at which the own Close was handed to the kernel, after
+// all that this process does to it. It is 0 where that is not known: the write
+// failed before, or does not pass through this socket. Call it when the write
+// is over.
+func (s *socket) departed() time.Duration {
+	s.departing.Store(false)
+	return time.Duration(s.departure.Load())
 }
 
 // Close implements net.Conn. It ends whatever is inside the socket.

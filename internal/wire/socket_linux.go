@@ -82,6 +82,51 @@ func (s *stamper) tryRead(p []byte) (int, int64, error) {
 	return s.result(err)
 }
 
+// depart writes p, which holds the own Close. It calls leaving just before the
+// first system call that does. Unlike the reads it may be called beside them.
+//
+// What comes back is the peer's Close, and often its FIN some 10 µs later. Where
+// the Close is still unread then, the kernel appends the FIN to it in the
+// receive queue (tcp_try_coalesce), and the bytes get the FIN's stamp. It appends
+// nothing to a packet whose data is shared. Over loopback and veth the sender's
+// queue for retransmission shares it until the acknowledgement. So that is
+// delayed (TCP_QUICKACK 0), as the kernel does by itself for a client that
+// answers within 40 ms. An acknowledgement that was late makes the kernel end
+// that mode, so once per connection would not do.
+func (s *stamper) depart(p []byte, leaving func()) (n int, err error) {
+	cerr := s.raw.Write(func(fd uintptr) bool {
+		if leaving != nil {
+			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0)
+			leaving()
+			leaving = nil
+		}
+		for n < len(p) {
+			m, errno := syscall.Write(int(fd), p[n:])
+			switch {
+			case errno == syscall.EINTR:
+				continue
+			case errno == syscall.EAGAIN:
+				return false
+			case errno != nil:
+				err = os.NewSyscallError("write", errno)
+				return true
+			}
+			n += m
+		}
+		return true
+	})
+	return n, cmpErr(err, cerr)
+}
+
+// acknowledge sends an acknowledgement that depart delays, and delays the next.
+func (s *stamper) acknowledge() {
+	s.raw.Control(func(fd uintptr) {
+		for _, v := range [...]int{1, 0} {
+			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, v)
+		}
+	})
+}
+
 func (s *stamper) result(err error) (int, int64, error) {
 	n, wall := s.n, s.wall
 	if err == nil {

@@ -164,6 +164,7 @@ func (t *Tap) observe(p []byte, at Instant) int {
 		}
 		n, ev, done := t.in.next(p[off:])
 		if done {
+			t.acknowledge(len(p))
 			return keep
 		}
 		off += n
@@ -245,9 +246,6 @@ func (t *Tap) wake() {
 	}
 	t.idle.Broadcast()
 }
-
-// past is a deadline that has expired.
-var past = time.Unix(1, 0)
 
 // arm sets the socket's read deadline where it differs.
 func (t *Tap) arm(d time.Time) {

@@ -147,6 +147,27 @@ func (t *Teardown) Step(ev Event) {
 	}
 }
 
+// departed dates the own Close anew, by the offset at which it was handed to the
+// kernel; 0 changes nothing. Step was told of it before its write, since the
+// peer's answer may be read before that returns. Call it before CloseDone or
+// CloseFailed: a Close after the first is not dated anew.
+func (t *Teardown) departed(at time.Duration) {
+	tr := &t.Trace
+	if at == 0 || tr.OwnCloseDone || tr.OwnCloseLost {
+		return
+	}
+	announced := tr.OwnClose
+	tr.OwnClose = UserInstant(at)
+	if t.log == nil {
+		return
+	}
+	for i := range t.log.Events {
+		if ev := &t.log.Events[i]; ev.Kind == Close && ev.Dir == Out && ev.At == announced {
+			ev.At, ev.Seen = tr.OwnClose, at
+		}
+	}
+}
+
 // advance moves towards Closed by one Close frame, own or the peer's.
 func (t *Teardown) advance(one State) {
 	switch t.Trace.State {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -299,6 +300,31 @@ func TestRulesHaveTheNamesOfResults(t *testing.T) {
 		if got := rule.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// Step is told of a Close before its write, and the moment of that is known after.
+func TestAnOwnCloseIsDatedAnewOnce(t *testing.T) {
+	td := Teardown{log: &Log{limit: 9}}
+	td.Step(peerClose(3, 1000, ""))
+	td.Step(ownClose(5, 1000))
+	td.departed(0)
+	if got := td.Trace.OwnClose; got != at(5) {
+		t.Errorf("without a better time it is dated %+v", got)
+	}
+	td.departed(7)
+	td.Step(out(8, CloseDone))
+	td.Step(ownClose(10, 1001))
+	td.departed(11)
+	if got := td.Trace.OwnClose; got != at(7) {
+		t.Errorf("dated %+v, want %+v", got, at(7))
+	}
+	var logged []time.Duration
+	for _, ev := range td.log.Events {
+		logged = append(logged, ev.At.At)
+	}
+	if want := []time.Duration{3, 7, 8, 10}; !slices.Equal(logged, want) {
+		t.Errorf("the log says %v, want %v", logged, want)
 	}
 }
 
