@@ -292,7 +292,7 @@ func compare(t *testing.T, l trace.Line) (string, error) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	err := run(&out, "test", traced, captured)
+	err := run(&out, "test", 0, traced, captured)
 	return strings.Join(strings.Fields(out.String()), " "), err
 }
 
@@ -311,6 +311,22 @@ func TestTheErrorsOfBothClocksAreToldBesideEachOther(t *testing.T) {
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in %s", want, out)
+		}
+	}
+}
+
+func TestABarIsMetWhereAllItsQuantilesAre(t *testing.T) {
+	bars := []bar{{"p50", 0.5, 5_000}, {"p99.9", 0.999, 250_000}}
+	for name, tc := range map[string]struct {
+		errors []int64
+		want   string
+	}{
+		"both at it":       {[]int64{1, 5_000, 5_001, 250_000}, "bar (p50 5 µs, p99.9 250 µs): met"},
+		"the first above":  {[]int64{1, 5_001, 5_001, 5_002}, "bar (p50 5 µs, p99.9 250 µs): not met"},
+		"the second above": {[]int64{1, 2, 3, 250_001}, "bar (p50 5 µs, p99.9 250 µs): not met"},
+	} {
+		if got := verdict(bars, tc.errors); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}
 }
