@@ -183,56 +183,6 @@ func TestEveryModeEndsInTheClassOfItsHistory(t *testing.T) {
 	}
 }
 
-// outcome gives the one row of a run's outcomes.
-func outcome(t *testing.T, res *Result) (stats.Class, stats.Count) {
-	t.Helper()
-	class, _ := only(t, res)
-	return class, res.Total.Outcomes[0][class]
-}
-
-func TestFlagsSayWhatTheClassDoesNot(t *testing.T) {
-	rows := []struct {
-		name   string
-		entry  scenario.Close
-		server func(*peer)
-		flags  []stats.Flag
-	}{
-		{"an answer with the own code", active(), well(0), []stats.Flag{stats.CodeEcho}},
-		{"an answer without a code", active(), after(func(p *peer) { p.sendClose(wire.CodeNoStatus) }), []stats.Flag{stats.CodeNone}},
-		{"an answer with another code", active(), after(func(p *peer) { p.sendClose(4000) }), []stats.Flag{stats.CodeOther}},
-		{"an answer 1000 to another code", of(scenario.Active, func(c *scenario.Close) { c.Code = 1001 }),
-			after(func(p *peer) { p.sendClose(1000) }), []stats.Flag{stats.CodeNormal}},
-		{"messages behind the own Close", of(scenario.Output, nil),
-			after(func(p *peer) { time.Sleep(time.Millisecond); p.send(wire.OpText, "x"); p.sendClose(1000) }),
-			[]stats.Flag{stats.CodeEcho, stats.DataAfterOwnClose}},
-		{"a ping behind the peer's Close", active(),
-			after(func(p *peer) { p.sendClose(1000); p.send(wire.OpPing, "") }), []stats.Flag{stats.CodeEcho, stats.ControlAfterClose}},
-		{"an order and a Close that cross", of(scenario.Simultaneous, nil),
-			ordered(func(p *peer) { p.sendClose(1001); p.until(wire.OpClose) }), []stats.Flag{stats.Simultaneous}},
-		{"a FIN after limits.fin", active(), after(func(p *peer) { p.sendClose(1000); time.Sleep(1500 * time.Millisecond) }),
-			[]stats.Flag{stats.CodeEcho, stats.LateFIN}},
-		{"an RST behind the FIN", passive(), ordered(func(p *peer) { p.sendClose(1001); p.Close() }), []stats.Flag{stats.FINThenRST}},
-		{"an end inside a message", active(), early(func(p *peer) { p.Write([]byte{0x81, 5, 'h'}) }), []stats.Flag{stats.Truncated}},
-		{"an abort with bytes of the server unread", moment(scenario.Receiving, scenario.RST), well(0), []stats.Flag{stats.UnreadAtClose}},
-	}
-	for _, r := range rows {
-		t.Run(r.name, func(t *testing.T) {
-			res, err := play(t, once(1, r.entry), r.server)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, count := outcome(t, res)
-			want := [stats.NumFlags]uint64{}
-			for _, f := range r.flags {
-				want[f] = 1
-			}
-			if count.Flags != want {
-				t.Errorf("flags %v, want %v; %+v", count.Flags, want, res.Total.Exemplars)
-			}
-		})
-	}
-}
-
 func TestGiveUpIsFromTheServersCloseToItsEndOfTCP(t *testing.T) {
 	res, err := play(t, once(4, of(scenario.Mute, nil)), ordered(func(p *peer) { p.sendClose(1001); time.Sleep(10 * time.Second) }))
 	if err != nil {

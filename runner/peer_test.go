@@ -154,6 +154,17 @@ func play(t *testing.T, plan scenario.Plan, script func(*peer)) (res *Result, er
 
 func playIn(ctx context.Context, t *testing.T, plan scenario.Plan, opt Options, script func(*peer)) (*Result, error) {
 	t.Helper()
+	return playOver(ctx, t, plan, opt, link{}, script)
+}
+
+// A link changes what is between the two ends; nil changes nothing.
+type link struct {
+	dialled  func(net.Conn) (net.Conn, error)
+	accepted func(net.Conn) net.Conn
+}
+
+func playOver(ctx context.Context, t *testing.T, plan scenario.Plan, opt Options, over link, script func(*peer)) (*Result, error) {
+	t.Helper()
 	if err := plan.Validate(); err != nil {
 		t.Fatalf("the plan of the test: %v", err)
 	}
@@ -166,6 +177,9 @@ func playIn(ctx context.Context, t *testing.T, plan scenario.Plan, opt Options, 
 				return
 			}
 			wg.Go(func() {
+				if over.accepted != nil {
+					conn = over.accepted(conn)
+				}
 				p := &peer{Conn: conn, br: bufio.NewReader(conn)}
 				defer p.Close()
 				if p.upgrade() {
@@ -174,7 +188,13 @@ func playIn(ctx context.Context, t *testing.T, plan scenario.Plan, opt Options, 
 			})
 		}
 	})
-	opt.Dial = func(ctx context.Context, _ string, _ netip.Addr) (net.Conn, error) { return ln.Dial(ctx) }
+	opt.Dial = func(ctx context.Context, _ string, _ netip.Addr) (net.Conn, error) {
+		conn, err := ln.Dial(ctx)
+		if err != nil || over.dialled == nil {
+			return conn, err
+		}
+		return over.dialled(conn)
+	}
 	res, err := Run(ctx, plan, opt)
 	ln.Close()
 	wg.Wait()
