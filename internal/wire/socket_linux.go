@@ -88,11 +88,11 @@ func (s *stamper) tryRead(p []byte) (int, int64, error) {
 // What comes back is the peer's Close, and often its FIN some 10 µs later. Where
 // the Close is still unread then, the kernel appends the FIN to it in the
 // receive queue (tcp_try_coalesce), and the bytes get the FIN's stamp. It appends
-// nothing to a packet whose data is shared. Over loopback and veth the sender's
-// queue for retransmission shares it until the acknowledgement. So that is
-// delayed (TCP_QUICKACK 0), as the kernel does by itself for a client that
-// answers within 40 ms. An acknowledgement that was late makes the kernel end
-// that mode, so once per connection would not do.
+// nothing to a packet whose data is shared. Over loopback the sender's queue for
+// retransmission shares it until the acknowledgement. So that is delayed
+// (TCP_QUICKACK 0), as the kernel does by itself for a client that answers
+// within 40 ms. An acknowledgement that was late makes the kernel end that
+// mode, so once per connection would not do.
 func (s *stamper) depart(p []byte, leaving func()) (n int, err error) {
 	cerr := s.raw.Write(func(fd uintptr) bool {
 		if leaving != nil {
