@@ -10,18 +10,20 @@
 //	            slot that has become free as soon as the rate allows
 //	connection  one goroutine per connection, its owner: dial, opening
 //	            dialogue, receive loop; beside it a closer takes the own step
+//	modes       what each mode of closing does, and how a trigger is fired
 //	settle      the owner reads on until the connection has ended
-//	classify    lifecycle and wire trace to exactly one class
-//	outcome     class, phases and counts of one connection; its line in a trace
+//	outcome     what the verdict on one connection counts as; its line in a trace
 //	shard       a Recorder for a part of the slots; the meter flips it each
 //	            interval and merges it into the interval's Summary, then into
 //	            the total
 //
-// The client library speaks the protocol as long as the connection is held.
-// When its part is over - it has seen the peer's Close, or was let go - the
-// owner reads on through the wire.Tap until the connection settles: by its own
-// planned cut, the peer's FIN or RST, limits.close, limits.fin, or the end of
-// the run. An Outcome is computed once, from the trace up to there.
+// The client library speaks the protocol as long as the connection is held. In
+// an active close it also speaks the Close, and in a passive one the answer; in
+// all other modes the owner does, while the library may still be reading: see
+// wire.Tap.Silence. When its part is over - it has seen the peer's Close, or was
+// let go - the owner reads on through the wire.Tap until the connection settles:
+// by its own planned cut, the peer's FIN or RST, limits.close, limits.fin, or
+// the end of the run. An Outcome is computed once, from the trace up to there.
 //
 // A run ends in order: when the plan's duration is over, or the context is
 // done, nothing new opens, what is open is closed early, and what is still

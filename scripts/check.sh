@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
-concurrent=(./runner ./stats ./internal/memnet ./internal/target ./internal/wire)
+concurrent=(./runner ./stats ./internal/books ./internal/memnet ./internal/target ./internal/trigger ./internal/wire)
 fuzz_time=10s
 
 current="start"

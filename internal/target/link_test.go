@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsload/wsload/internal/wire"
 )
 
 // tcpPair is a connection over loopback and its link.
@@ -155,5 +157,20 @@ func TestALinkWithoutLingerIsClosedByFIN(t *testing.T) {
 	l.Close()
 	if got := l.ending(); got != serverFIN {
 		t.Errorf("the ending is %d, want %d", got, serverFIN)
+	}
+}
+
+func TestALinkHearsOfTheEndThatAStampedCloseMeets(t *testing.T) {
+	client, l := tcpPair(t)
+	l.stamped = true
+	tb := wire.NewTimebase()
+	tap := wire.NewTap(l, tb, wire.TapOptions{Server: true})
+	reset(t, client)
+	time.Sleep(10 * time.Millisecond) // a peek would take the error
+	if err := tap.WriteClose(wire.CodeNormal, "", tb.Now()+time.Second); err == nil {
+		t.Error("a Close was written to a client that is gone")
+	}
+	if got := l.ending(); got != clientRST {
+		t.Errorf("the ending is %d, want %d", got, clientRST)
 	}
 }

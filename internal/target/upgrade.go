@@ -135,8 +135,8 @@ func (l libraryConn) Close() error { return l.tap.Close() }
 func (sv *service) newSession(conn net.Conn, rest []byte, m manners, header http.Header) *session {
 	c := &session{sv: sv, conn: conn, manners: m, opened: sv.tb.Now()}
 	c.account, c.n = sv.book.opened(header.Get(ModeHeader))
-	if c.named = c.id.UnmarshalText([]byte(header.Get(IDHeader))) == nil; c.named {
-		c.n = c.id.N
+	if text := header.Get(IDHeader); text != "" && c.id.UnmarshalText([]byte(text)) == nil {
+		c.named, c.n = true, c.id.N
 	}
 	if sv.Record != nil {
 		sv.Record.Started()

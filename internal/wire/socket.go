@@ -36,8 +36,8 @@ type kernelFacts interface {
 	KernelState() (soErr syscall.Errno, state uint8, outq int)
 }
 
-// An observer is a connection below that wants to hear of the ends that the
-// stamped reads meet, since these pass it by.
+// An observer is a connection below that wants to hear of the ends that stamped
+// reads and the write of the own Close meet, since these pass it by.
 type observer interface{ Met(err error) }
 
 // wsaConnReset is what Windows calls ECONNRESET.
@@ -83,6 +83,7 @@ func (s *socket) Write(p []byte) (int, error) {
 		n, err = s.Conn.Write(p)
 	} else {
 		n, err = s.stamp.depart(p, func() { s.departure.Store(int64(s.tb.Now())) })
+		s.tell(err)
 	}
 	return n, s.own(err)
 }
@@ -125,7 +126,7 @@ func (s *socket) tryRead(p []byte) (int, error) {
 	return n, err
 }
 
-// tell passes on how a stamped read failed.
+// tell passes on how a stamped read, or the write of the own Close, failed.
 func (s *socket) tell(err error) {
 	if o, ok := s.Conn.(observer); ok && err != nil {
 		o.Met(err)
