@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/internal/trace"
-	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/stats"
 )
@@ -117,7 +116,7 @@ func look(l *trace.Line) (s seen) {
 		case "in close":
 			first(&s.peerClose, ev)
 		case "in fin", "in rst", "in failed":
-			first(&s.end, ev)
+			s.end = ev // an RST may come behind a FIN
 		case "out cut":
 			first(&s.cut, ev)
 		case "out half_close":
@@ -166,5 +165,3 @@ func holds(l *trace.Line, plan scenario.Close) error {
 	}
 	return nil
 }
-
-var _ = wire.NoRule
