@@ -58,3 +58,15 @@ func TestWithoutSumsOnlyTheConnectionsAreTold(t *testing.T) {
 		t.Errorf("the report is\n%s", got)
 	}
 }
+
+func TestWhatAServerSawShowsNothingThatOnlyARunHas(t *testing.T) {
+	doc := document(t, header(), good(), result.End{Complete: true, Cause: "done"})
+	run := text(t, doc)
+	doc.Seed = 0
+	seen := text(t, doc)
+	for _, word := range []string{"seed", "invalid state", "probe accepted"} {
+		if !strings.Contains(run, word) || strings.Contains(seen, word) {
+			t.Errorf("%q: in the report of a run %v, of a server %v", word, strings.Contains(run, word), strings.Contains(seen, word))
+		}
+	}
+}

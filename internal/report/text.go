@@ -81,9 +81,18 @@ func (p *page) list(s style, head string, items []string, sep string) {
 	}
 }
 
+// watched reports whether this is what a server saw of its clients: nothing was
+// planned then, and no client library of this tool was asked anything. A run
+// always has a seed.
+func (p *page) watched() bool { return p.doc.Seed == 0 }
+
 func (p *page) head() {
 	doc := p.doc
-	items := []string{printable(target(doc.Plan)), fmt.Sprintf("seed %d", doc.Seed), "ran " + span(doc.Total.To-doc.Total.From)}
+	items := []string{printable(target(doc.Plan))}
+	if !p.watched() {
+		items = append(items, fmt.Sprintf("seed %d", doc.Seed))
+	}
+	items = append(items, "ran "+span(doc.Total.To-doc.Total.From))
 	if doc.Name != "" {
 		items = append([]string{printable(doc.Name)}, items...)
 	}
@@ -137,6 +146,9 @@ func (p *page) outcomes() {
 		for c := range classes {
 			total += classes[c].N
 		}
+		if total == 0 && p.watched() {
+			continue
+		}
 		p.line(plain, "  %s%s", pad(entryName(entry), 20), pad(fmt.Sprint(total), -10))
 		for c := range stats.Class(stats.NumClasses) {
 			if n := &classes[c]; n.N > 0 {
@@ -184,9 +196,11 @@ func (p *page) counts() {
 	p.line(plain, "")
 	premature := s.Premature()
 	p.line(alarmIf(premature > 0), "premature         %d of %d opened", premature, s.Connections.Opened)
-	p.line(alarmIf(s.InvalidState[stats.Unexplained] > 0), "invalid state     probe %d, race %d, echo %d, unexplained %d",
-		s.InvalidState[stats.Probe], s.InvalidState[stats.Race], s.InvalidState[stats.Echo], s.InvalidState[stats.Unexplained])
-	p.line(alarmIf(s.ProbeAccepted > 0), "probe accepted    %d", s.ProbeAccepted)
+	if !p.watched() {
+		p.line(alarmIf(s.InvalidState[stats.Unexplained] > 0), "invalid state     probe %d, race %d, echo %d, unexplained %d",
+			s.InvalidState[stats.Probe], s.InvalidState[stats.Race], s.InvalidState[stats.Echo], s.InvalidState[stats.Unexplained])
+		p.line(alarmIf(s.ProbeAccepted > 0), "probe accepted    %d", s.ProbeAccepted)
+	}
 	code := func(code int) string {
 		if code == stats.NoCode {
 			return "none"
