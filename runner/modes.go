@@ -196,10 +196,14 @@ type waves struct {
 	jobs     sync.WaitGroup
 
 	mu     sync.Mutex
-	recent []*wave // oldest first
-	fired  int
-	failed int
-	first  error // of those that failed
+	recent []*wave  // oldest first
+	fired  []firing // by entry of the mix
+}
+
+// A firing is how often an entry's trigger was fired.
+type firing struct {
+	n, failed int
+	first     error // of those that failed
 }
 
 // A wave is one firing.
@@ -217,7 +221,7 @@ const forwardWave = time.Duration(-1)
 
 func newWaves(e *engine) *waves {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &waves{e: e, launcher: trigger.NewLauncher(maxFiring), ctx: ctx, cancel: cancel}
+	return &waves{e: e, launcher: trigger.NewLauncher(maxFiring), ctx: ctx, cancel: cancel, fired: make([]firing, len(e.plan.Closes.Mix))}
 }
 
 // launch fires the trigger of the connection, unless that has been done for it,
@@ -256,7 +260,7 @@ func (w *waves) join(c *connection) *wave {
 		w.recent = append(w.recent, v)
 		w.recent = w.recent[max(0, len(w.recent)-maxWaves):]
 	}
-	w.fired++
+	w.fired[v.entry].n++
 	w.jobs.Go(func() { w.fire(v) })
 	return v
 }
@@ -276,8 +280,9 @@ func (w *waves) fire(v *wave) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.failed++; w.first == nil {
-		w.first = err
+	f := &w.fired[v.entry]
+	if f.failed++; f.first == nil {
+		f.first = err
 	}
 }
 
@@ -285,7 +290,10 @@ func (w *waves) fire(v *wave) {
 func (w *waves) end() {
 	w.cancel()
 	w.jobs.Wait()
-	if w.failed > 0 {
-		w.e.warn(fmt.Sprintf("%d of %d triggers failed, the first: %s", w.failed, w.fired, w.e.hidden.Replace(w.first.Error())))
+	for entry, f := range w.fired {
+		if f.failed > 0 {
+			w.e.warn(fmt.Sprintf("%d of %d triggers of %s failed, the first: %s",
+				f.failed, f.n, w.e.plan.Closes.Mix[entry].Name, w.e.hidden.Replace(f.first.Error())))
+		}
 	}
 }

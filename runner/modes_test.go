@@ -280,7 +280,7 @@ func TestACommandThatFailsIsWarnedAbout(t *testing.T) {
 	if b, err := os.ReadFile(told); err != nil || len(strings.Fields(string(b))) != 3 {
 		t.Errorf("the command ran for %q, %v; want each of 3 connections", b, err)
 	}
-	if all := strings.Join(res.Warnings, "\n"); !strings.Contains(all, "3 of 3 triggers failed") || !strings.Contains(all, "no such deploy") {
+	if all := strings.Join(res.Warnings, "\n"); !strings.Contains(all, "3 of 3 triggers of passive failed") || !strings.Contains(all, "no such deploy") {
 		t.Errorf("warnings %q", all)
 	}
 }
