@@ -64,3 +64,17 @@ func TestFINsThatCrossAreComparedAsOne(t *testing.T) {
 		t.Error("without an eager entry it is known who was first")
 	}
 }
+
+func TestTheAnswerThatAClientDidNotStayForIsNotCompared(t *testing.T) {
+	tally := map[string]runner.Tally{"abort": {Opened: 3, CloseSent: 3, CloseReceived: 1, Ended: map[string]uint64{"client_rst": 3}}}
+	book := target.Ledger{Modes: map[string]target.Counts{
+		"abort": {Opened: 3, CloseSent: 3, CloseReceived: 3, Ended: target.Endings{ClientRST: 3}},
+	}}
+	mix := []scenario.Close{{Mode: scenario.Abort, When: scenario.Idle}, {Mode: scenario.Abort, When: scenario.AfterClose}}
+	if l := Compare(mix, tally, book); !l.Matched {
+		t.Errorf("a client that cuts behind its Close may miss the answer: %+v", l)
+	}
+	if Compare(mix[:1], tally, book).Matched {
+		t.Error("an answer is missing where nobody left before it, and no difference was seen")
+	}
+}
