@@ -51,6 +51,7 @@ type connection struct {
 	sent        bool   // the trigger is wholly written
 	owed        uint64 // messages of the traffic written before the trigger
 	interrupted bool
+	abandoned   bool          // the run ended before its trigger was fired; set by the closer
 	closer      chan struct{} // closed when the closer's goroutine has ended
 	stop        chan struct{} // closed by interrupt, from the closer on
 

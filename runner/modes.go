@@ -32,6 +32,12 @@ func withholds(c *scenario.Close) bool {
 // limit. The library goes on reading meanwhile, up to the peer's Close; where
 // the mode reads no more, it is let go.
 func (c *connection) ownStep(limit time.Duration) error {
+	if c.forward && c.plan.Trigger.Shared() {
+		// A deploy is not for a run to make that is over. Its connections are
+		// closed, and how they would have ended is not known.
+		c.abandoned = true
+		return c.tap.WriteClose(codeGoingAway, "", limit)
+	}
 	switch plan := c.plan; plan.Mode {
 	case scenario.Active:
 		err := c.lib.Close(websocket.StatusCode(plan.Code), plan.Reason)
@@ -57,6 +63,19 @@ func (c *connection) ownStep(limit time.Duration) error {
 	default: // an abort in the midst of something
 		return c.disturb(limit)
 	}
+}
+
+// cut makes the planned cut, behind what the closer had to do before it.
+func (c *connection) cut() {
+	c.tap.LetGo()
+	if c.closer != nil {
+		<-c.closer
+	}
+	if c.plan.Mode == scenario.Vanish {
+		c.tap.Vanish()
+		return
+	}
+	c.tap.Cut(c.plan.How != scenario.FIN)
 }
 
 // disturb brings the connection to where an abort is to meet it, and wakes the
@@ -185,9 +204,8 @@ const maxFiring = 32
 const maxWaves = 8
 
 // waves fires the triggers that are no message: once for all connections of an
-// entry whose closes are planned for the same moment, or are brought forward
-// together. Where the closes have no common moment, or the triggers name their
-// connections, each fires its own.
+// entry whose closes are planned for the same moment. Where the closes have no
+// common moment, or the triggers name their connections, each fires its own.
 type waves struct {
 	e        *engine
 	launcher *trigger.Launcher
@@ -209,15 +227,12 @@ type firing struct {
 // A wave is one firing.
 type wave struct {
 	entry    int
-	at       time.Duration // planned; forwardWave for those of the end of the run
+	at       time.Duration // planned
 	method   string        // of a request
 	text     string        // its URL, or the command
 	launched chan struct{}
 	when     wire.Instant // once launched
 }
-
-// forwardWave stands for the moment of all closes that are brought forward.
-const forwardWave = time.Duration(-1)
 
 func newWaves(e *engine) *waves {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -244,14 +259,11 @@ func (w *waves) join(c *connection) *wave {
 		v.text = c.plan.Trigger.Exec
 	}
 	v.text = scenario.Expand(v.text, c.lc.N)
-	if c.forward {
-		v.at = forwardWave
-	}
 	c.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	kind := w.e.plan.Closes.Shape.Kind()
-	if v.at == forwardWave || kind == scenario.ShapeWave || kind == scenario.ShapeAtEnd {
+	if kind == scenario.ShapeWave || kind == scenario.ShapeAtEnd {
 		for _, known := range w.recent {
 			if known.entry == v.entry && known.at == v.at && known.text == v.text {
 				return known

@@ -2,7 +2,9 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -282,6 +284,29 @@ func TestACommandThatFailsIsWarnedAbout(t *testing.T) {
 	}
 	if all := strings.Join(res.Warnings, "\n"); !strings.Contains(all, "3 of 3 triggers of passive failed") || !strings.Contains(all, "no such deploy") {
 		t.Errorf("warnings %q", all)
+	}
+}
+
+func TestARunThatEndsEarlyFiresNoTrigger(t *testing.T) {
+	told := filepath.Join(t.TempDir(), "told")
+	plan := once(5, of(scenario.Passive, func(c *scenario.Close) { c.Trigger = scenario.Trigger{Exec: "echo >>" + told} }))
+	addr, _ := serve(t)
+	plan.Target.URL = "ws://" + addr + "/echo"
+	plan.Hold, _ = scenario.ParseDist("1h")
+	plan.Closes.Shape, _ = scenario.ParseShape("wave(1h)")
+	plan.Load.Duration = time.Second
+	res, err := Run(t.Context(), plan, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(told); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the command ran: %v", err)
+	}
+	if class, _ := only(t, res); class != stats.Interrupted || len(res.Warnings) > 0 {
+		t.Errorf("class %v, warnings %q", class, res.Warnings)
+	}
+	if n := res.Total.CodesReceived[1001]; n != 5 {
+		t.Errorf("%d connections were closed in order, want 5", n)
 	}
 }
 

@@ -132,7 +132,11 @@ func (c *connection) timeline(e *verdict.Evidence) []stats.Moment {
 	if !c.plan.Trigger.Wait {
 		add("trigger sent", e.Trigger)
 	}
-	add(fmt.Sprintf("close %d sent", tr.OwnCode), tr.OwnClose)
+	sent := fmt.Sprintf("close %d sent", tr.OwnCode)
+	if p := c.plan.Payload.Of(c.lc.N); p != "" {
+		sent = fmt.Sprintf("bad close (%s) sent", p)
+	}
+	add(sent, tr.OwnClose)
 	add(fmt.Sprintf("close %d arrived", tr.PeerCode), tr.PeerClose)
 	if tr.PeerClose.Set() {
 		add(fmt.Sprintf("close read, reason %q", c.shard.e.hidden.Replace(tr.PeerReason)), wire.UserInstant(tr.PeerCloseSeen))
@@ -207,6 +211,7 @@ func (t *tracer) settled(c *connection, o *stats.Outcome, e *verdict.Evidence) {
 	if e.Begun {
 		l.Planned.Close = &e.Planned
 	}
+	l.Payload = string(c.plan.Payload.Of(o.N))
 	if e.Open != nil {
 		l.Failure = c.shard.e.hidden.Replace(withoutURL(e.Open).Error())
 	}

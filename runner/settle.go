@@ -43,7 +43,12 @@ func (c *connection) proceed(s *situation, e *verdict.Evidence, buf []byte) (set
 		}
 		return c.write(e, code, "", do.limit)
 	case actClose:
-		return c.write(e, c.plan.Code, c.plan.Reason, do.limit)
+		if n := c.tap.Arrived(); n == 0 || n > len(buf) || s.caught {
+			return c.write(e, c.plan.Code, c.plan.Reason, do.limit)
+		}
+		// So little has closed no window: it is read before the Close, whose
+		// answer and FIN would take the stamp of what is still unread.
+		s.caught, do.limit = true, c.shard.e.tb.Now()
 	case actPause:
 		e.Interrupted = c.pause(do.limit)
 		return e.Interrupted
@@ -75,19 +80,6 @@ func (c *connection) write(e *verdict.Evidence, code int, reason string, limit t
 	c.tap.LetGo()
 	e.Interrupted = errors.Is(c.tap.WriteClose(code, reason, limit), wire.ErrInterrupted)
 	return e.Interrupted
-}
-
-// cut makes the planned cut, behind what the closer had to do before it.
-func (c *connection) cut() {
-	c.tap.LetGo()
-	if c.closer != nil {
-		<-c.closer
-	}
-	if c.plan.Mode == scenario.Vanish {
-		c.tap.Vanish()
-		return
-	}
-	c.tap.Cut(c.plan.How != scenario.FIN)
 }
 
 // pause reads nothing until the offset is reached. True: the run has ended.
@@ -128,6 +120,7 @@ func (c *connection) settle(e *verdict.Evidence, s *situation, buf []byte) {
 		e.Trace.Shut = shut
 	}
 	e.Echo, e.Secure = c.shard.e.echo, c.hs.Secured.Set()
+	e.Interrupted = e.Interrupted || c.abandoned
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e.Planned, e.Begun = s.planned(), c.stage == closing
@@ -193,6 +186,7 @@ type situation struct {
 	close, fin time.Duration // limits
 	left       time.Duration // when the library was through
 	met        bool          // an abort has waited for bytes of the peer
+	caught     bool          // a stall has read what little had arrived
 }
 
 // next decides from the trace so far. The limits count from events, not from
@@ -213,7 +207,7 @@ func (s *situation) next(tr *wire.Trace) move {
 		return move{act: actCut} // also where the answer was faster
 	case tr.Ending != wire.None:
 		return move{act: actSettle}
-	case begun && !interrupted && !answered(tr) && (c.plan.Mode == scenario.Abort || c.plan.Mode == scenario.Vanish):
+	case begun && !interrupted && !answered(tr) && c.plan.Mode.Act() == scenario.ActCut:
 		if c.plan.When == scenario.Receiving && !s.met {
 			return move{act: actPeek, limit: step.At + s.close}
 		}
@@ -242,7 +236,7 @@ func answered(tr *wire.Trace) bool {
 func (s *situation) answer(tr *wire.Trace, trigger wire.Instant) move {
 	plan := s.c.plan
 	pulled := plan.Trigger.Wait || trigger.Set() && trigger.At <= tr.PeerClose.At
-	unanswerable := tr.HalfClose.Set() || plan.Mode == scenario.Mute && pulled
+	unanswerable := tr.HalfClose.Set() || !plan.Mode.Answers() && pulled
 	late := tr.PeerClose.At + plan.ReplyDelay
 	switch {
 	case unanswerable && tr.Ending != wire.None:

@@ -236,10 +236,29 @@ func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit 
 			"load.rate is unlimited: %d connections arrive at once and a listen backlog holds at most %d here (net.core.somaxconn); "+
 				"what does not fit retries after a second", n, backlog.N))
 	}
+	warnings = append(warnings, lonely(&plan.Closes)...)
 	if len(problems) > 0 {
 		return warnings, problems
 	}
 	return warnings, nil
+}
+
+// lonely warns of triggers for the server as a whole that each connection
+// fires for itself.
+func lonely(closes *scenario.Closes) (warnings []string) {
+	if kind := closes.Shape.Kind(); kind == scenario.ShapeWave || kind == scenario.ShapeAtEnd {
+		return nil
+	}
+	for i := range closes.Mix {
+		c := &closes.Mix[i]
+		for what, text := range map[string]string{"http": c.Trigger.HTTP, "exec": c.Trigger.Exec} {
+			if text != "" && c.Weight > 0 && scenario.Expand(text, 0) == scenario.Expand(text, 1) {
+				warnings = append(warnings, fmt.Sprintf(
+					"closes.mix[%d].trigger.%s: with closes.shape %s each connection of %s fires it; for once for many take wave(10s) or at_end", i, what, closes.Shape, c.Name))
+			}
+		}
+	}
+	return warnings
 }
 
 func portsOf(host proc.Host) int {

@@ -8,112 +8,6 @@ import (
 	"unicode"
 )
 
-// A Mode is what the client does to end a connection.
-type Mode string
-
-const (
-	// Active sends a Close, keeps receiving until the peer's Close, and waits
-	// for the peer's FIN (RFC 6455 section 7.1.2).
-	Active Mode = "active"
-	// Output sends a Close and goes on consuming messages as data until the
-	// peer's Close (RFC 6455 section 5.5.1: the peer may finish what it sends).
-	Output Mode = "output"
-	// Passive gets the server to close, answers its Close and waits for FIN.
-	Passive Mode = "passive"
-	// Simultaneous gets the server to close and sends a Close at once, so that
-	// the two may cross (RFC 6455 section 7.1.5).
-	Simultaneous Mode = "simultaneous"
-	// Abort ends the TCP connection without a Close handshake.
-	Abort Mode = "abort"
-	// HalfClose sends a FIN without a Close and keeps reading.
-	HalfClose Mode = "half_close"
-	// Mute gets the server to close and never answers its Close.
-	Mute Mode = "mute"
-	// Stall stops reading for a while, then closes as Active does.
-	Stall Mode = "stall"
-	// BadClose sends a Close that a server may refuse, or one at the edge of
-	// what it must take.
-	BadClose Mode = "bad_close"
-	// Vanish goes silent without FIN or RST, as a pulled cable does.
-	Vanish Mode = "vanish"
-)
-
-// UnmarshalText reads one of the modes that there are, and no other.
-func (m *Mode) UnmarshalText(text []byte) error {
-	mode, bad := oneOf("mode", string(text), modes()...)
-	if bad != nil {
-		return bad
-	}
-	*m = mode
-	return nil
-}
-
-func modes() []Mode {
-	return []Mode{Active, Output, Passive, Simultaneous, Abort, HalfClose, Mute, Stall, BadClose, Vanish}
-}
-
-// owners gives the modes that have a key of a mix entry, none for a key that
-// every entry has.
-func owners(key string) []Mode {
-	switch key {
-	case "code", "reason":
-		return []Mode{Active, Output, Simultaneous, Stall}
-	case "eager":
-		return []Mode{Active}
-	case "trigger":
-		return []Mode{Passive, Simultaneous, Mute}
-	case "reply_delay":
-		return []Mode{Passive}
-	case "how", "when":
-		return []Mode{Abort}
-	case "for":
-		return []Mode{Stall}
-	case "payload":
-		return []Mode{BadClose}
-	}
-	return nil
-}
-
-// has says whether entries of the mode have the key.
-func (m Mode) has(key string) bool {
-	only := owners(key)
-	return only == nil || slices.Contains(only, m)
-}
-
-// triggers gives the keys of a trigger that serve the mode.
-func (m Mode) triggers() []string {
-	switch m {
-	case Passive:
-		return []string{"send", "violate", "http", "exec", "wait"}
-	case Simultaneous:
-		return []string{"send", "http", "exec"}
-	case Mute:
-		return []string{"send", "http", "exec", "wait"}
-	}
-	return nil
-}
-
-// DefaultClose gives an entry of the mix with the values that mode has where
-// a configuration names none: weight 1, and the mode as the name.
-func DefaultClose(mode Mode) Close {
-	entry := Close{Name: string(mode), Mode: mode, Weight: 1}
-	if mode.has("code") {
-		entry.Code, entry.Reason = 1000, "done"
-	}
-	if mode.has("trigger") {
-		entry.Trigger.Send = "close 1001 bye"
-	}
-	switch mode {
-	case Abort:
-		entry.How, entry.When = RST, Idle
-	case Stall:
-		entry.For = 10 * time.Second
-	case BadClose:
-		entry.Payload = PayloadEach
-	}
-	return entry
-}
-
 // Close is one entry of the mix: a way to end a connection and its weight.
 // Which modes have which of the keys is said by owners.
 type Close struct {
@@ -387,4 +281,66 @@ func payloadOf(text string) (Payload, *textError) {
 		bad.hint += ", or code-1006 and the like for a code that must not be sent"
 	}
 	return p, bad
+}
+
+// owners gives the modes that have a key of a mix entry, none for a key that
+// every entry has.
+func owners(key string) []Mode {
+	switch key {
+	case "code", "reason":
+		return []Mode{Active, Output, Simultaneous, Stall}
+	case "eager":
+		return []Mode{Active}
+	case "trigger":
+		return []Mode{Passive, Simultaneous, Mute}
+	case "reply_delay":
+		return []Mode{Passive}
+	case "how", "when":
+		return []Mode{Abort}
+	case "for":
+		return []Mode{Stall}
+	case "payload":
+		return []Mode{BadClose}
+	}
+	return nil
+}
+
+// has says whether entries of the mode have the key.
+func (m Mode) has(key string) bool {
+	only := owners(key)
+	return only == nil || slices.Contains(only, m)
+}
+
+// triggers gives the keys of a trigger that serve the mode.
+func (m Mode) triggers() []string {
+	switch m {
+	case Passive:
+		return []string{"send", "violate", "http", "exec", "wait"}
+	case Simultaneous:
+		return []string{"send", "http", "exec"}
+	case Mute:
+		return []string{"send", "http", "exec", "wait"}
+	}
+	return nil
+}
+
+// DefaultClose gives an entry of the mix with the values that mode has where
+// a configuration names none: weight 1, and the mode as the name.
+func DefaultClose(mode Mode) Close {
+	entry := Close{Name: string(mode), Mode: mode, Weight: 1}
+	if mode.has("code") {
+		entry.Code, entry.Reason = 1000, "done"
+	}
+	if mode.has("trigger") {
+		entry.Trigger.Send = "close 1001 bye"
+	}
+	switch mode {
+	case Abort:
+		entry.How, entry.When = RST, Idle
+	case Stall:
+		entry.For = 10 * time.Second
+	case BadClose:
+		entry.Payload = PayloadEach
+	}
+	return entry
 }

@@ -1,6 +1,10 @@
 package stats
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/wsload/wsload/scenario"
+)
 
 // Class says how one connection ended. Every connection has exactly one; the
 // first that matches in the order below wins. CS and CR stand for the own and
@@ -91,18 +95,10 @@ func Expected(mode string, c Class) *bool {
 	return &expected
 }
 
-// goal is what a mode is for. A passive close ends in a cut only where its
-// trigger allows one or asks for it.
+// goal is what a mode is for.
 func goal(mode string, c Class) bool {
-	switch mode {
-	case "active", "output", "simultaneous", "stall":
-		return c == Clean
-	case "passive", "bad_close":
-		return c == Clean || c == Cut
-	case "abort", "half_close", "mute", "vanish":
-		return c == Cut
-	}
-	return false
+	m := scenario.Mode(mode)
+	return c == Clean && m.EndsClean() || c == Cut && m.EndsCut()
 }
 
 // Cause says why the client library refused an operation because the close

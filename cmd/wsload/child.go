@@ -241,7 +241,10 @@ func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
 }
 
 // settleServer compares the counts of the own server, and its verdicts, with
-// those of the run, and ends it.
+// those of the run, and ends it. Of connections that this end gave up on, the
+// server may have seen more or less, and one that misbehaves may be deaf to a
+// Close: sums that differ say nothing then, and only single connections are
+// compared.
 func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledger {
 	if j.server == nil {
 		return nil
@@ -251,40 +254,33 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 		silent += t.Ended[runner.EndedSilently]
 	}
 	book, err := j.server.ledger(context.WithoutCancel(ctx), silent)
-	if err != nil {
-		j.doubt(err.Error())
-	}
 	if err := j.follower.End(); err != nil {
 		j.doubt("own server: " + err.Error())
 	}
-	var ledger *result.Ledger
-	if book.Modes != nil {
-		ledger = books.Compare(j.plan.Closes.Mix, res.Tally, book)
-		ledger.AddPairs(j.matcher.Pairs())
-		j.judgeLedger(&ledger, res.GivenUp(), silent)
+	pairs := j.matcher.Pairs()
+	ledger := &result.Ledger{Matched: pairs.Mismatched == 0, Pairs: pairs}
+	if err == nil {
+		sums := books.Compare(j.plan.Closes.Mix, res.Tally, book)
+		switch {
+		case sums.Matched, pairs.Misbehaved == 0 && res.GivenUp() == 0:
+			ledger = sums
+			ledger.AddPairs(pairs)
+		case pairs.Misbehaved == 0:
+			j.doubt(fmt.Sprintf("the own server's sums are not compared: this run gave up on %d connections first, and the server may rightly count those otherwise", res.GivenUp()))
+		}
+	} else {
+		j.doubt(err.Error() + ": its sums are not compared, and what it says of those is not known")
+	}
+	switch {
+	case pairs.Mismatched > 0:
+		j.doubt(fmt.Sprintf("the own server says otherwise of %d connections: one of the two is wrong", pairs.Mismatched))
+	case !ledger.Matched:
+		j.doubt("the own server counted other connections than this run did: one of the two is wrong")
+	case err == nil && pairs.Missing > 0:
+		j.doubt(fmt.Sprintf("of %d connections only one end's verdict is known", pairs.Missing))
 	}
 	j.note(j.server.stop())
 	return ledger
-}
-
-// judgeLedger warns of what the comparison found. Of connections that this end
-// gave up on, the server may have seen more or less: where there are any, sums
-// that differ say nothing, and only the single connections are left.
-func (j *job) judgeLedger(ledger **result.Ledger, givenUp, silent uint64) {
-	l := *ledger
-	if n := l.Pairs.Missing; n > silent {
-		j.doubt(fmt.Sprintf("of %d connections only one end's verdict is known", n-silent))
-	}
-	switch {
-	case l.Matched:
-	case l.Pairs.Mismatched > 0:
-		j.doubt(fmt.Sprintf("the own server says otherwise of %d connections: one of the two is wrong", l.Pairs.Mismatched))
-	case givenUp > 0:
-		j.doubt(fmt.Sprintf("the own server's ledger cannot be compared: this run gave up on %d connections first, and the server may rightly count those otherwise", givenUp))
-		*ledger = &result.Ledger{Matched: true, Pairs: l.Pairs}
-	default:
-		j.doubt("the own server counted other connections than this run did: one of the two is wrong")
-	}
 }
 
 // doubt is a warning that is told at once and stands in the result.

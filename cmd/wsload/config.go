@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/viper"
 
+	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
 )
@@ -213,6 +214,15 @@ func (c *config) check(f *planFlags) error {
 		problems = append(problems, scenario.Problem{
 			Key: "target.url", Value: fmt.Sprintf("%q", c.plan.Redacted().Target.URL), Msg: "is empty once its variables are replaced", Hint: "set them, or leave the key out for an own server",
 		})
+	}
+	if full, own := c.ready.Target.Own(); own {
+		path, _, _ := strings.Cut(scenario.Expand(full, 0), "?")
+		if !slices.Contains(target.Paths(), path) {
+			problems = append(problems, scenario.Problem{
+				Key: "target.url", Value: fmt.Sprintf("%q", c.plan.Redacted().Target.URL), Msg: "the own server has no such path",
+				Hint: "it has " + strings.Join(target.Paths(), " "),
+			})
+		}
 	}
 	tls := c.ready.Target.TLS
 	for _, file := range [][2]string{{"target.tls.ca", tls.CA}, {"target.tls.cert", tls.Cert}, {"target.tls.key", tls.Key}} {

@@ -22,12 +22,8 @@ func (p *pairing) row() string {
 		return strings.Join(names, ", ")
 	}
 	own := "`" + p.own.String() + "`"
-	if len(p.modes) > 0 {
-		var modes []string
-		for _, m := range p.modes {
-			modes = append(modes, string(m))
-		}
-		own += " (" + strings.Join(modes, ", ") + ")"
+	if p.modes.name != "" {
+		own += ", of modes that " + p.modes.name
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s |", own, list(p.its), list(p.raced), list(p.fault), p.why)
 }

@@ -33,10 +33,9 @@ type Matcher struct {
 	kinds   map[kind]uint64
 	listed  []result.LedgerMismatch
 	missing uint64
-}
 
-// vanish is the mode that the server does not notice.
-const vanish = string(scenario.Vanish)
+	misbehaved uint64 // connections on which the server did so on purpose
+}
 
 // A verdict is what one end says of a connection.
 type verdict struct {
@@ -108,6 +107,9 @@ func (m *Matcher) wait(waiting map[uint64]verdict, n uint64, v verdict) {
 func (m *Matcher) pair(n uint64, own, its verdict) {
 	k := kind{mode: own.mode, own: own.class, its: its.class, fit: judge(own, its)}
 	m.kinds[k]++
+	if its.fault != "" {
+		m.misbehaved++
+	}
 	if k.fit == mismatch && len(m.listed) < maxListed {
 		m.listed = append(m.listed, result.LedgerMismatch{
 			N: n, Mode: own.mode, Client: own.class, Server: its.class,
@@ -123,10 +125,11 @@ func (m *Matcher) Pairs() *result.LedgerPairs {
 	p := &result.LedgerPairs{Missing: m.missing, Mismatches: slices.Clone(m.listed)}
 	p.Missing += uint64(len(m.its))
 	for _, v := range maps.All(m.own) {
-		if v.mode != vanish { // the server does not know that they have gone
+		if !scenario.Mode(v.mode).Silent() { // the server does not know that they have gone
 			p.Missing++
 		}
 	}
+	p.Misbehaved = m.misbehaved
 	for k, n := range maps.All(m.kinds) {
 		p.Compared += n
 		switch k.fit {

@@ -24,11 +24,26 @@ func (f fit) String() string { return [...]string{"consistent", "race", "mismatc
 // premature end there.
 type pairing struct {
 	own   stats.Class
-	modes []scenario.Mode // none: all that no other row of the class names
+	modes group // zero: all that no other row of the class names
 	its   []stats.Class
 	raced []stats.Class // besides, where both acted at the same moment
 	fault []stats.Class // besides, where the server misbehaved on purpose
 	why   string        // for the manual: what its and raced come from
+}
+
+// A group is the modes that a row is for.
+type group struct {
+	name string
+	has  func(scenario.Mode) bool
+}
+
+func groups() (breaks, cuts, halves, mutes, silent group) {
+	breaks = group{"may break a rule or ask for a cut", func(m scenario.Mode) bool { return m.EndsClean() && m.EndsCut() }}
+	cuts = group{"cut", func(m scenario.Mode) bool { return m.Act() == scenario.ActCut && !m.Silent() }}
+	halves = group{"end their direction of TCP", func(m scenario.Mode) bool { return m.Act() == scenario.ActFIN }}
+	mutes = group{"leave the server's Close unanswered", func(m scenario.Mode) bool { return m.Act() == scenario.ActTrigger && !m.Answers() }}
+	silent = group{"go silent", scenario.Mode.Silent}
+	return breaks, cuts, halves, mutes, silent
 }
 
 // classes is for rows that are easier to read with it.
@@ -40,8 +55,8 @@ func pairings() []pairing {
 		premature  = classes(stats.PrematureEOF, stats.PrematureRST)
 		unanswered = classes(stats.UnansweredEOF, stats.UnansweredRST)
 		crossed    = slices.Concat(premature, unanswered, classes(stats.Clean, stats.CleanRST, stats.ReplyFailed, stats.CloseTimeout, stats.Cut, stats.Violation))
-		breaking   = []scenario.Mode{scenario.Passive, scenario.BadClose}
 	)
+	breaking, cuts, halves, mutes, silent := groups()
 	return []pairing{
 		{own: stats.Clean, modes: breaking, its: classes(stats.Clean, stats.Violation),
 			why: "a violation is what the client sent on purpose"},
@@ -51,14 +66,14 @@ func pairings() []pairing {
 			why: "bytes of the client met a socket that the server had closed"},
 		{own: stats.CleanNoFIN, raced: classes(stats.Clean, stats.CleanRST, stats.Violation), fault: classes(stats.Clean, stats.CleanRST, stats.Violation, stats.Cut),
 			why: "the server ended TCP later than limits.fin"},
-		{own: stats.Cut, modes: []scenario.Mode{scenario.Abort}, its: append(premature, stats.Clean, stats.CleanRST, stats.ReplyFailed),
+		{own: stats.Cut, modes: cuts, its: append(premature, stats.Clean, stats.CleanRST, stats.ReplyFailed),
 			raced: append(unanswered, stats.CloseTimeout), fault: classes(stats.Cut),
 			why: "behind an own Close the server may have answered, or not been able to; its own Close may be under way"},
-		{own: stats.Cut, modes: []scenario.Mode{scenario.HalfClose}, its: premature[:1], raced: append(unanswered, premature[1]), fault: classes(stats.Cut),
+		{own: stats.Cut, modes: halves, its: premature[:1], raced: append(unanswered, premature[1]), fault: classes(stats.Cut),
 			why: "the server saw a FIN without a Close"},
-		{own: stats.Cut, modes: []scenario.Mode{scenario.Mute}, its: classes(stats.CloseTimeout), raced: append(unanswered, stats.Cut), fault: classes(stats.Cut, stats.CleanRST),
+		{own: stats.Cut, modes: mutes, its: classes(stats.CloseTimeout), raced: append(unanswered, stats.Cut), fault: classes(stats.Cut, stats.CleanRST),
 			why: "the server's limit ran out; or it was ended meanwhile"},
-		{own: stats.Cut, modes: []scenario.Mode{scenario.Vanish}, its: append(append(premature, unanswered...), stats.CloseTimeout), fault: classes(stats.Cut),
+		{own: stats.Cut, modes: silent, its: append(append(premature, unanswered...), stats.CloseTimeout), fault: classes(stats.Cut),
 			why: "what the server wrote later met a host that did not know the connection"},
 		{own: stats.Cut, modes: breaking, its: classes(stats.Cut, stats.Clean, stats.CleanRST, stats.Violation), fault: append(unanswered, stats.ReplyFailed),
 			why: "the server cut as it was asked to, or failed a connection that broke a rule; bytes behind a Close met a socket that it had closed"},
@@ -76,7 +91,7 @@ func pairings() []pairing {
 			why: "both ends gave up at the same moment"},
 		{own: stats.PrematureRST, its: classes(stats.Cut), raced: premature, fault: classes(stats.Violation, stats.ReplyFailed),
 			why: "as with EOF"},
-		{own: stats.CloseTimeout, modes: []scenario.Mode{scenario.Mute}, its: unanswered, raced: classes(stats.CloseTimeout), fault: classes(stats.Cut, stats.CleanRST),
+		{own: stats.CloseTimeout, modes: mutes, its: unanswered, raced: classes(stats.CloseTimeout), fault: classes(stats.Cut, stats.CleanRST),
 			why: "the client gave up before the server did"},
 		{own: stats.CloseTimeout, raced: crossed, fault: crossed,
 			why: "the server's answer came after limits.close"},
@@ -111,7 +126,7 @@ func judge(own, its verdict) fit {
 
 func pairingOf(own verdict) pairing {
 	for _, p := range pairings() {
-		if p.own == own.class && (p.modes == nil || slices.Contains(p.modes, scenario.Mode(own.mode))) {
+		if p.own == own.class && (p.modes.has == nil || p.modes.has(scenario.Mode(own.mode))) {
 			return p
 		}
 	}
@@ -120,7 +135,8 @@ func pairingOf(own verdict) pairing {
 
 // breaks reports whether a client of this mode may break a rule on purpose.
 func breaks(mode string) bool {
-	return mode == string(scenario.Passive) || mode == string(scenario.BadClose)
+	breaking, _, _, _, _ := groups()
+	return breaking.has(scenario.Mode(mode))
 }
 
 // framesFit reports whether the Close frames that one end sent can be those

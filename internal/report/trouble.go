@@ -19,7 +19,11 @@ func (p *page) ledger() {
 	p.pairs(l.Pairs)
 	if l.Matched {
 		if len(l.Modes) > 0 {
-			p.line(plain, "the server's ledger agrees: %d modes, %d connections", len(l.Modes), l.Count("opened"))
+			modes := "modes"
+			if len(l.Modes) == 1 {
+				modes = "mode"
+			}
+			p.line(plain, "the server's ledger agrees: %d %s, %d connections", len(l.Modes), modes, l.Count("opened"))
 		}
 		return
 	}

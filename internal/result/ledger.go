@@ -22,6 +22,7 @@ type LedgerPairs struct {
 	Raced      uint64           `json:"raced"`      // of these, pairs that only a race explains
 	Mismatched uint64           `json:"mismatched"` // of these, pairs that cannot be
 	Missing    uint64           `json:"missing"`    // verdicts of one end without the other's
+	Misbehaved uint64           `json:"misbehaved"` // of those compared, on which the server misbehaved on purpose
 	Kinds      []LedgerKind     `json:"kinds"`      // the most frequent first
 	Mismatches []LedgerMismatch `json:"mismatches"` // the first of them
 }
@@ -124,7 +125,7 @@ func joinPairs(a, b *LedgerPairs) *LedgerPairs {
 	}
 	sum := &LedgerPairs{
 		Compared: a.Compared + b.Compared, Raced: a.Raced + b.Raced,
-		Mismatched: a.Mismatched + b.Mismatched, Missing: a.Missing + b.Missing,
+		Mismatched: a.Mismatched + b.Mismatched, Missing: a.Missing + b.Missing, Misbehaved: a.Misbehaved + b.Misbehaved,
 		Kinds: slices.Clone(a.Kinds), Mismatches: slices.Concat(a.Mismatches, b.Mismatches),
 	}
 	for _, k := range b.Kinds {

@@ -24,6 +24,16 @@ func (f *fault) behaves(q *query) manners {
 	return m
 }
 
+// Paths lists the paths of a Server on which it speaks WebSocket, the
+// well-behaved one first.
+func Paths() []string {
+	var all []string
+	for _, f := range faults() {
+		all = append(all, "/"+f.name)
+	}
+	return all
+}
+
 // wellBehaved is the name of the path without a fault of its own.
 const wellBehaved = "echo"
 

@@ -21,6 +21,7 @@ type Line struct {
 	N          uint64   `json:"n"`
 	Entry      string   `json:"entry"` // its name in the mix
 	Mode       string   `json:"mode"`
+	Payload    string   `json:"payload,omitempty"` // of a bad Close
 	Generation uint64   `json:"generation"`
 	Local      string   `json:"local,omitempty"`  // TCP address, once connected
 	Remote     string   `json:"remote,omitempty"` // the same of the peer

@@ -29,7 +29,7 @@ func classify(e *Evidence) (stats.Class, string) {
 		return stats.PeerFirst, codeDetail(tr.PeerCode) + " " + EndDetail(tr)
 	case e.failedByPeer():
 		return stats.FailedByPeer, codeDetail(tr.PeerCode)
-	case tr.PeerClose.Set() && !tr.OwnCloseDone && e.answers():
+	case tr.PeerClose.Set() && !tr.OwnCloseDone && e.Plan.Mode.Answers():
 		return stats.ReplyFailed, EndDetail(tr)
 	case tr.Both():
 		return closedClass(e)
@@ -69,9 +69,9 @@ func closedClass(e *Evidence) (stats.Class, string) {
 func timeoutClass(e *Evidence) (stats.Class, string) {
 	tr := &e.Trace
 	switch mode := e.Plan.Mode; {
-	case (mode == scenario.Passive || mode == scenario.Mute) && e.Sent && !tr.PeerClose.Set():
+	case mode.Act() == scenario.ActTrigger && !mode.Closes() && e.Sent && !tr.PeerClose.Set():
 		return stats.NoClose, "" // an own Close is only ever an answer here
-	case mode == scenario.Mute && tr.PeerClose.Set():
+	case e.leftUnanswered():
 		return stats.CloseTimeout, "mute"
 	case e.Unsent, !tr.OwnCloseDone && !tr.HalfClose.Set():
 		return stats.CloseTimeout, "unsent"

@@ -34,12 +34,12 @@ type Evidence struct {
 // FIN or the cut, whichever the mode is about. A Close that answers the peer's
 // is no step.
 func (e *Evidence) Step() wire.Instant {
-	switch e.Plan.Mode {
-	case scenario.Passive, scenario.Mute, scenario.Simultaneous:
+	switch e.Plan.Mode.Act() {
+	case scenario.ActTrigger:
 		return e.Trigger
-	case scenario.Abort, scenario.Vanish:
+	case scenario.ActCut:
 		return e.Trace.Cut
-	case scenario.HalfClose:
+	case scenario.ActFIN:
 		return e.Trace.HalfClose
 	}
 	if e.Begun {
@@ -85,7 +85,7 @@ func (e *Evidence) asksForCut() bool {
 	if tr.Ending != wire.FIN && tr.Ending != wire.RST || e.peerFirst() {
 		return false
 	}
-	if e.Plan.Mode == scenario.Mute && tr.PeerClose.Set() {
+	if e.leftUnanswered() {
 		return true // to leave its Close unanswered was the step, however that came about
 	}
 	if !step.Set() || tr.End.At < step.At {
@@ -93,7 +93,7 @@ func (e *Evidence) asksForCut() bool {
 	}
 	reset := tr.Ending == wire.RST
 	switch {
-	case e.Plan.Mode == scenario.HalfClose:
+	case e.Plan.Mode.Act() == scenario.ActFIN:
 		return true
 	case e.failed():
 		// Who fails a connection may be deaf to what follows: our answer may
@@ -111,9 +111,11 @@ func (e *Evidence) failedByPeer() bool {
 	return e.Trace.PeerClose.Set() && failure(e.Trace.PeerCode) && !e.asked(e.Trace.PeerCode)
 }
 
-// answers reports whether the peer's Close was to be answered.
-func (e *Evidence) answers() bool {
-	return e.Plan.Mode != scenario.Mute && e.Plan.Mode != scenario.HalfClose
+// leftUnanswered reports whether the peer was brought to close, and its Close
+// was left without an answer on purpose.
+func (e *Evidence) leftUnanswered() bool {
+	mode := e.Plan.Mode
+	return mode.Act() == scenario.ActTrigger && !mode.Answers() && e.Trace.PeerClose.Set()
 }
 
 // asked reports whether the peer's code is one it was asked for: the echo of

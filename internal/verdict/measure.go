@@ -51,16 +51,16 @@ func MeasureOpen(o *stats.Outcome, due time.Duration, h *wire.Handshake) {
 // measureClose fills the phases of the teardown.
 func measureClose(o *stats.Outcome, e *Evidence) {
 	r, tr := ruler{o}, &e.Trace
-	step, asked, mode := e.Step(), !e.waits(), e.Plan.Mode
+	step, asked := e.Step(), !e.waits()
 	if e.Begun && asked {
 		began := step
-		if mode == scenario.Abort && e.Plan.When != scenario.Idle && e.Began.Set() {
+		if e.Plan.When != scenario.Idle && e.Plan.When != "" && e.Began.Set() {
 			began = e.Began // what the cut then waited for is no lag
 		}
 		r.lag(stats.CloseLag, e.Planned, began)
 	}
 	triggered := asked && e.Trigger.Set()
-	if triggered && mode != scenario.Active {
+	if triggered {
 		r.between(stats.Notice, e.Trigger, tr.PeerClose)
 	}
 	if e.ownFirst() {
@@ -76,7 +76,7 @@ func measureClose(o *stats.Outcome, e *Evidence) {
 	if tr.Ending == wire.FIN {
 		r.between(stats.FIN, tr.SecondClose(), tr.End)
 	}
-	if mode == scenario.Mute && o.Class == stats.Cut {
+	if e.leftUnanswered() && o.Class == stats.Cut {
 		r.between(stats.GiveUp, tr.PeerClose, tr.End)
 	}
 	if tr.PeerClose.Source == wire.Kernel {

@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"github.com/wsload/wsload/internal/wire"
-	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -99,8 +98,7 @@ func echo(own, peer int) stats.Flag {
 // ownFirst reports whether the mode sends a Close of its own, and that was no
 // answer: it left before this process had read the peer's, if there was one.
 func (e *Evidence) ownFirst() bool {
-	switch e.Plan.Mode {
-	case scenario.Passive, scenario.Mute, scenario.HalfClose:
+	if !e.Plan.Mode.Closes() {
 		return false
 	}
 	tr := &e.Trace
