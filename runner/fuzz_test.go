@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,18 @@ func FuzzServerBytes(f *testing.F) {
 		for end := range byte(3) {
 			f.Add(byte(i), end, byte(i), frame)
 		}
+	}
+	known, err := os.ReadFile("testdata/server-bytes.txt") // what longer fuzzing has found of interest
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(known)) {
+		var entry, end, piece byte
+		var said string
+		if _, err := fmt.Sscanf(line, "%d %d %d %q", &entry, &end, &piece, &said); err != nil {
+			f.Fatalf("%q: %v", line, err)
+		}
+		f.Add(entry, end, piece, []byte(said))
 	}
 	f.Fuzz(func(t *testing.T, entry, end, piece byte, said []byte) {
 		entries := fuzzEntries()
