@@ -162,6 +162,9 @@ func TestVerdictsThatCannotBeOfOneConnectionAreAMismatch(t *testing.T) {
 		{"an abort is a premature end there", own("abort", stats.Cut, 0, 0), own("", stats.PrematureRST, 0, 0), consistent},
 		{"an abort that met the server's Close", own("abort", stats.Cut, 0, 0), own("", stats.UnansweredRST, 1012, 0), race},
 		{"a reset that the server does not know of", own("active", stats.PrematureRST, 0, 0), own("", stats.Clean, 1000, 1000), mismatch},
+		{"an answer that came behind the server's limit", own("passive", stats.CleanRST, 1001, 1001), own("", stats.CloseTimeout, 1001, 0), consistent},
+		{"an answer that crossed the server's limit", own("passive", stats.Clean, 1001, 1001), own("", stats.CloseTimeout, 1001, 0), race},
+		{"an own Close that the server waited for in vain", own("active", stats.CleanRST, 1000, 1000), own("", stats.CloseTimeout, 1000, 0), mismatch},
 		{"a run that was interrupted", own("active", stats.Interrupted, 0, 0), own("", stats.PrematureRST, 0, 0), consistent},
 	}
 	for _, r := range rows {

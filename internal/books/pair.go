@@ -37,13 +37,16 @@ type group struct {
 	has  func(scenario.Mode) bool
 }
 
-func groups() (breaks, cuts, halves, mutes, silent group) {
+func groups() (breaks, answers, cuts, halves, mutes, silent group) {
 	breaks = group{"may break a rule or ask for a cut", func(m scenario.Mode) bool { return m.EndsClean() && m.EndsCut() }}
+	answers = group{"answer the server's Close", func(m scenario.Mode) bool {
+		return m.Act() == scenario.ActTrigger && m.Answers() && !m.Closes()
+	}}
 	cuts = group{"cut", func(m scenario.Mode) bool { return m.Act() == scenario.ActCut && !m.Silent() }}
 	halves = group{"end their direction of TCP", func(m scenario.Mode) bool { return m.Act() == scenario.ActFIN }}
 	mutes = group{"leave the server's Close unanswered", func(m scenario.Mode) bool { return m.Act() == scenario.ActTrigger && !m.Answers() }}
 	silent = group{"go silent", scenario.Mode.Silent}
-	return breaks, cuts, halves, mutes, silent
+	return breaks, answers, cuts, halves, mutes, silent
 }
 
 // classes is for rows that are easier to read with it.
@@ -56,15 +59,17 @@ func pairings() []pairing {
 		unanswered = classes(stats.UnansweredEOF, stats.UnansweredRST)
 		crossed    = slices.Concat(premature, unanswered, classes(stats.Clean, stats.CleanRST, stats.ReplyFailed, stats.CloseTimeout, stats.Cut, stats.Violation))
 	)
-	breaking, cuts, halves, mutes, silent := groups()
+	breaking, answering, cuts, halves, mutes, silent := groups()
 	return []pairing{
-		{own: stats.Clean, modes: breaking, its: classes(stats.Clean, stats.Violation),
-			why: "a violation is what the client sent on purpose"},
+		{own: stats.Clean, modes: breaking, its: classes(stats.Clean, stats.Violation), raced: classes(stats.CloseTimeout),
+			why: "a violation is what the client sent on purpose; the server's limit ran out while the answer was under way"},
 		{own: stats.Clean, its: classes(stats.Clean), fault: classes(stats.Cut),
 			why: "an eager client is gone before an RST behind the server's answer"},
+		{own: stats.CleanRST, modes: answering, its: classes(stats.CloseTimeout), raced: classes(stats.Clean, stats.CleanRST, stats.Violation), fault: classes(stats.Cut, stats.Clean, stats.Violation),
+			why: "the server's limit ran out before a late answer; or bytes of the client met a socket that the server had closed"},
 		{own: stats.CleanRST, raced: classes(stats.Clean, stats.CleanRST, stats.Violation), fault: classes(stats.Cut, stats.Clean, stats.Violation),
 			why: "bytes of the client met a socket that the server had closed"},
-		{own: stats.CleanNoFIN, raced: classes(stats.Clean, stats.CleanRST, stats.Violation), fault: classes(stats.Clean, stats.CleanRST, stats.Violation, stats.Cut),
+		{own: stats.CleanNoFIN, raced: classes(stats.Clean, stats.CleanRST, stats.Violation, stats.CloseTimeout), fault: classes(stats.Clean, stats.CleanRST, stats.Violation, stats.Cut),
 			why: "the server ended TCP later than limits.fin"},
 		{own: stats.Cut, modes: cuts, its: append(premature, stats.Clean, stats.CleanRST, stats.ReplyFailed),
 			raced: append(unanswered, stats.CloseTimeout), fault: classes(stats.Cut),
@@ -135,7 +140,7 @@ func pairingOf(own verdict) pairing {
 
 // breaks reports whether a client of this mode may break a rule on purpose.
 func breaks(mode string) bool {
-	breaking, _, _, _, _ := groups()
+	breaking, _, _, _, _, _ := groups()
 	return breaking.has(scenario.Mode(mode))
 }
 
