@@ -21,6 +21,8 @@ import (
 //   - A bad Close: whether one that breaks the rules counts as a Close is the
 //     receiver's to say, and bytes behind it turn the server's FIN into an RST
 //     that it does not know of.
+//   - An answer that is due when the server's patience ends, or later: the
+//     server has closed TCP, and its kernel answers with an RST.
 //
 // A client that cuts TCP or vanishes may leave a Close unread that the server
 // rightly counts as sent; how many it received is then not compared.
@@ -41,14 +43,15 @@ func Compare(mix []scenario.Close, tally map[string]runner.Tally, book target.Le
 			return slices.ContainsFunc(mix, func(c scenario.Close) bool { return string(c.Mode) == name && is(&c) })
 		}
 		m.field("opened", own.Opened, its.Opened)
-		if !bad {
+		late := has(func(c *scenario.Close) bool { return c.ReplyDelay >= target.DefaultLimit })
+		if !bad && !late {
 			m.field("close_sent", own.CloseSent, its.CloseReceived)
 		}
 		if !deaf {
 			m.field("close_received", own.CloseReceived, its.CloseSent)
 		}
 		switch {
-		case bad, has(func(c *scenario.Close) bool { return c.When == scenario.AfterClose }):
+		case bad, late, has(func(c *scenario.Close) bool { return c.When == scenario.AfterClose }):
 			m.field("ended", total(own.Ended), its.Ended.Total())
 		case has(func(c *scenario.Close) bool { return c.Eager }):
 			m.field("fin", own.Ended["client_fin"]+own.Ended["server_fin"], its.Ended.ClientFIN+its.Ended.ServerFIN)

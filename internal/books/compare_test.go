@@ -60,6 +60,18 @@ func TestAClientThatCutsMayLeaveACloseUnread(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatTheServerDoesNotAwaitIsOnlyKnownToHaveEnded(t *testing.T) {
+	tally := map[string]runner.Tally{"passive": {Opened: 3, CloseSent: 3, CloseReceived: 3, Ended: map[string]uint64{"server_rst": 3}}}
+	book := target.Ledger{Modes: map[string]target.Counts{"passive": {Opened: 3, CloseSent: 3, Ended: target.Endings{ServerFIN: 3}}}}
+	late := scenario.Close{Mode: scenario.Passive, ReplyDelay: target.DefaultLimit}
+	if l := Compare([]scenario.Close{late}, tally, book); !l.Matched {
+		t.Errorf("the server had rightly given up: %+v", l)
+	}
+	if late.ReplyDelay--; Compare([]scenario.Close{late}, tally, book).Matched {
+		t.Error("an answer in time did not arrive, and no difference was seen")
+	}
+}
+
 func TestFINsThatCrossAreComparedAsOne(t *testing.T) {
 	tally := map[string]runner.Tally{"active": {Opened: 3, Ended: map[string]uint64{"client_fin": 3}}}
 	book := func(client, server uint64) target.Ledger {

@@ -16,9 +16,10 @@ import (
 	"github.com/wsload/wsload/stats"
 )
 
+// DefaultLimit is the limit of Reply and Drain where they are not set.
+const DefaultLimit = 5 * time.Second
+
 const (
-	// defaultLimit is the limit of Reply and Drain where they are not set.
-	defaultLimit = 5 * time.Second
 	// defaultFin is the limit of Fin where it is not set.
 	defaultFin = time.Second
 	// syncEvery is how often the clock of the kernel's stamps is compared with
@@ -135,11 +136,11 @@ func (sv *service) httpServer() *http.Server {
 	}
 }
 
-func (s *Server) replyLimit() time.Duration { return cmp.Or(s.Reply, defaultLimit) }
+func (s *Server) replyLimit() time.Duration { return cmp.Or(s.Reply, DefaultLimit) }
 
 func (s *Server) finLimit() time.Duration { return cmp.Or(s.Fin, defaultFin) }
 
-func (s *Server) drainLimit() time.Duration { return cmp.Or(s.Drain, defaultLimit) }
+func (s *Server) drainLimit() time.Duration { return cmp.Or(s.Drain, DefaultLimit) }
 
 // A stage is how far the end of a Serve has come.
 type stage uint8
