@@ -269,7 +269,7 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 			j.doubt(fmt.Sprintf("the own server's sums are not compared: this run gave up on %d connections first, and the server may rightly count those otherwise", res.GivenUp()))
 		}
 	} else {
-		j.doubt(err.Error() + ": its sums are not compared, and what it says of those is not known")
+		j.doubt(err.Error() + "; the sums of both ends are not compared")
 	}
 	switch {
 	case pairs.Mismatched > 0:
