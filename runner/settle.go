@@ -43,12 +43,7 @@ func (c *connection) proceed(s *situation, e *verdict.Evidence, buf []byte) (set
 		}
 		return c.write(e, code, "", do.limit)
 	case actClose:
-		if n := c.tap.Arrived(); n == 0 || n > len(buf) || s.caught {
-			return c.write(e, c.plan.Code, c.plan.Reason, do.limit)
-		}
-		// So little has closed no window: it is read before the Close, whose
-		// answer and FIN would take the stamp of what is still unread.
-		s.caught, do.limit = true, c.shard.e.tb.Now()
+		return c.write(e, c.plan.Code, c.plan.Reason, do.limit)
 	case actPause:
 		e.Interrupted = c.pause(do.limit)
 		return e.Interrupted
@@ -186,7 +181,6 @@ type situation struct {
 	close, fin time.Duration // limits
 	left       time.Duration // when the library was through
 	met        bool          // an abort has waited for bytes of the peer
-	caught     bool          // a stall has read what little had arrived
 }
 
 // next decides from the trace so far. The limits count from events, not from

@@ -154,10 +154,6 @@ func (t *Tap) acknowledge(n int) {
 	}
 }
 
-// Arrived is how many bytes have arrived that nobody has read, below TLS; 0 also
-// where the platform cannot say.
-func (t *Tap) Arrived() int { return t.sock.unread() }
-
 // stopped reports whether the owner's waits are to end.
 func (t *Tap) stopped() bool {
 	t.mu.Lock()
