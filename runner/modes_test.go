@@ -116,6 +116,10 @@ func modeHistories() []history {
 
 		{"a client that hangs and then closes is clean", stall, well(0), stats.Clean, ""},
 		{"RST in the pause is premature_rst", stall, func(p *peer) { time.Sleep(5 * time.Second); p.reset() }, stats.PrematureRST, ""},
+		{"FIN in the pause is premature_eof", stall, func(p *peer) { time.Sleep(5 * time.Second); fin(p) }, stats.PrematureEOF, ""},
+		{"FIN behind unread messages in the pause is premature_eof", stall,
+			func(p *peer) { time.Sleep(5 * time.Second); p.send(wire.OpText, "one"); p.Close() }, stats.PrematureEOF, ""},
+		{"a kick in the pause is peer_first", stall, func(p *peer) { time.Sleep(5 * time.Second); kick(p) }, stats.PeerFirst, "code:1012 fin"},
 
 		{"an answer that comes late is taken", late, well(0), stats.Clean, ""},
 		{"a server that does not wait for a late answer", late,

@@ -46,6 +46,7 @@ func (c *connection) proceed(s *situation, e *verdict.Evidence, buf []byte) (set
 		return c.write(e, c.plan.Code, c.plan.Reason, do.limit)
 	case actPause:
 		e.Interrupted = c.pause(do.limit)
+		s.rested, s.gone = true, c.tap.TakeStock()
 		return e.Interrupted
 	case actPeek:
 		buf = buf[:1] // what is behind it stays unread
@@ -181,6 +182,8 @@ type situation struct {
 	close, fin time.Duration // limits
 	left       time.Duration // when the library was through
 	met        bool          // an abort has waited for bytes of the peer
+	rested     bool          // a stall's pause is over
+	gone       bool          // and the peer had ended the connection by then
 }
 
 // next decides from the trace so far. The limits count from events, not from
@@ -206,9 +209,9 @@ func (s *situation) next(tr *wire.Trace) move {
 			return move{act: actPeek, limit: step.At + s.close}
 		}
 		return move{act: actCut}
-	case begun && c.plan.Mode == scenario.Stall && !tr.OwnClose.Set() && !tr.OwnCloseLost:
-		if until := step.At + c.plan.For; c.shard.e.tb.Now() < until {
-			return move{act: actPause, limit: until}
+	case begun && c.plan.Mode == scenario.Stall && !tr.OwnClose.Set() && !tr.OwnCloseLost && !s.gone:
+		if !s.rested {
+			return move{act: actPause, limit: step.At + c.plan.For}
 		}
 		return move{act: actClose, limit: c.shard.e.tb.Now() + s.close}
 	case tr.PeerClose.Set():
@@ -245,15 +248,19 @@ func (s *situation) answer(tr *wire.Trace, trigger wire.Instant) move {
 
 // deadline is when limits.close runs out: counted from the own FIN or trigger;
 // from the own Close, also where the library failed the connection by itself;
-// from the own step; else from the moment the library was through.
+// from the own step, a stall's at the end of its pause; else from the moment the
+// library was through.
 func (s *situation) deadline(tr *wire.Trace, step, trigger wire.Instant) time.Duration {
 	if s.c.plan.Mode == scenario.Simultaneous && tr.OwnClose.Set() {
 		trigger = tr.OwnClose
 	}
-	for _, from := range []wire.Instant{tr.HalfClose, trigger, tr.OwnClose, step} {
+	for _, from := range []wire.Instant{tr.HalfClose, trigger, tr.OwnClose} {
 		if from.Set() {
 			return from.At + s.close
 		}
+	}
+	if step.Set() {
+		return step.At + s.c.plan.For + s.close
 	}
 	return s.left + s.close
 }

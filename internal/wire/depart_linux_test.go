@@ -82,6 +82,46 @@ func TestLinuxDatesACloseByItselfAndNotByTheFINBehindIt(t *testing.T) {
 
 // A server with Nagle's algorithm waits for the acknowledgement of each small
 // segment: what follows the own Close is acknowledged when it is read.
+// Without the stock the kernel's stamp of the Close is that of the FIN behind it.
+func TestLinuxDatesWhatWasInStockBeforeTheOwnClose(t *testing.T) {
+	holdStamps(t)
+	c := openTCP(t, opening{withhold: true})
+	c.peer.send(text("last word"), closing(1012, ""))
+	time.Sleep(2 * quiet)
+	if c.tap.TakeStock() {
+		t.Error("the peer is said to have ended the connection")
+	}
+	if err := c.tap.WriteClose(1000, "", c.tb.Now()+time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c.peer.wantClose(1000, "")
+	c.peer.fin()
+	c.wantState(tcpCloseWait)
+	tr := c.wantEnding(Closed, FIN)
+	if tr.PeerClose.At >= tr.OwnClose.At || tr.Received != 1 || tr.AfterClose != 0 {
+		t.Errorf("the end reads %+v", tr)
+	}
+}
+
+func TestLinuxTakesStockOfAnEnd(t *testing.T) {
+	for name, end := range map[string]func(*client){
+		"a FIN":                  func(c *client) { c.peer.fin() },
+		"a FIN behind a message": func(c *client) { c.peer.send(text("last word")); c.peer.fin() },
+		"an RST":                 func(c *client) { c.peer.rst() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := openTCP(t, opening{withhold: true})
+			end(c)
+			eventually(t, "the end arrives", c.tap.TakeStock)
+			want := FIN
+			if name == "an RST" {
+				want = RST
+			}
+			c.wantEnding(Aborted, want)
+		})
+	}
+}
+
 func TestLinuxAcknowledgesWhatItReadsBehindTheOwnClose(t *testing.T) {
 	for name, o := range map[string]opening{"plain": {}, "TLS": openTLS(t)} {
 		t.Run(name, func(t *testing.T) {

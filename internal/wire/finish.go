@@ -121,6 +121,12 @@ func (t *Tap) Confirm(limit time.Duration) {
 	}
 }
 
+// TakeStock says that the owner has read nothing for a while: what has arrived
+// by now counts as here before anything that this end does next, however late
+// it is read. It reports whether the peer has ended the connection, behind all
+// that is unread; false where the platform cannot say.
+func (t *Tap) TakeStock() (ended bool) { return t.sock.takeStock() }
+
 // Unsent reports whether bytes of this end were never acknowledged by the
 // peer's kernel (SIOCOUTQ). False also where the platform cannot say.
 func (t *Tap) Unsent() bool {

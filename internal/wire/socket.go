@@ -25,6 +25,9 @@ type socket struct {
 	closed  atomic.Bool    // by this end
 	finSent atomic.Bool    // by this end, without a close, or tried
 
+	stocked time.Duration // when stock was taken
+	stock   int           // bytes that had arrived before, and are still unread
+
 	departing atomic.Bool  // the next write has the own Close in it
 	departure atomic.Int64 // the offset just before the system call that began it, 0 for none
 }
@@ -46,8 +49,11 @@ const wsaConnReset = syscall.Errno(10054)
 // past is a deadline that has expired.
 var past = time.Unix(1, 0)
 
-// tcpClose is TCP_INFO's state of a connection that was reset.
-const tcpClose = 7
+// States of TCP_INFO.
+const (
+	tcpClose     = 7 // the connection was reset
+	tcpCloseWait = 8 // the peer has sent its FIN
+)
 
 func newSocket(conn net.Conn, tb *Timebase) *socket {
 	return &socket{Conn: conn, tb: tb, stamp: newStamper(conn)}
@@ -56,6 +62,7 @@ func newSocket(conn net.Conn, tb *Timebase) *socket {
 // Read reads once and notes when the last byte arrived. An end of the
 // connection is noted as an event and returned as the error.
 func (s *socket) Read(p []byte) (int, error) {
+	p = s.inStock(p)
 	var wall int64
 	var n int
 	var err error
@@ -119,11 +126,31 @@ func (s *socket) tryRead(p []byte) (int, error) {
 		s.Conn.SetReadDeadline(s.tb.Time(s.tb.Now() + time.Millisecond))
 		return s.Read(p)
 	}
-	n, wall, err := s.stamp.tryRead(p)
+	n, wall, err := s.stamp.tryRead(s.inStock(p))
 	s.tell(err)
 	err = s.own(err)
 	s.note(n, wall, err)
 	return n, err
+}
+
+// takeStock notes what has arrived that nobody has read: none of it is dated
+// later than now, neither by the clock of a late read nor by the kernel, which
+// joins unread bytes with a FIN behind them and gives them its stamp
+// (tcp_try_coalesce). It reports whether the peer has ended the connection, and
+// false where the platform cannot say.
+func (s *socket) takeStock() (ended bool) {
+	_, state, _, _ := s.facts()
+	s.stock, s.stocked = s.unread(), s.tb.Now()
+	return state == tcpClose || state == tcpCloseWait
+}
+
+// inStock is the part of p that a read may fill without mixing what has been in
+// stock with what came later.
+func (s *socket) inStock(p []byte) []byte {
+	if s.stock > 0 {
+		return p[:min(len(p), s.stock)]
+	}
+	return p
 }
 
 // tell passes on how a stamped read, or the write of the own Close, failed.
@@ -142,6 +169,12 @@ func (s *socket) note(n int, wall int64, err error) {
 			}
 		} else {
 			s.last = UserInstant(s.tb.Now())
+		}
+		if s.stock > 0 {
+			s.stock -= n
+			if s.last.At >= s.stocked {
+				s.last = UserInstant(s.stocked - 1)
+			}
 		}
 	}
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) || s.end.Kind != None {

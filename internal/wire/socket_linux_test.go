@@ -33,10 +33,7 @@ func (c *client) wantState(state uint8) {
 	})
 }
 
-const (
-	tcpEstablished = 1
-	tcpCloseWait   = 8
-)
+const tcpEstablished = 1
 
 func TestLinuxTellsAFINFromAnRST(t *testing.T) {
 	own := AppendFrame(nil, OpText, []byte("unread"), true, [4]byte{})

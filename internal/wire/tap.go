@@ -21,9 +21,9 @@ var ErrInterrupted = errors.New("wire: interrupted")
 // an io.ReadWriteCloser; to the owner of the connection it is the connection's
 // end. It passes bytes through unaltered and keeps the Teardown.
 //
-// The library may read and write from two goroutines. Next, Cut, Vanish, Confirm
-// and Shut belong to the one goroutine that owns the connection, after the
-// library's last read has returned. What the owner writes may come from another
+// The library may read and write from two goroutines. Next, TakeStock, Cut,
+// Vanish, Confirm and Shut belong to the one goroutine that owns the connection,
+// after the library's last read has returned. What the owner writes may come from another
 // goroutine, while the library still reads.
 type Tap struct {
 	conn net.Conn // plain text: sock, or the tls.Conn above it
