@@ -79,7 +79,8 @@ func measureClose(o *stats.Outcome, e *Evidence) {
 	if e.leftUnanswered() && o.Class == stats.Cut {
 		r.between(stats.GiveUp, tr.PeerClose, tr.End)
 	}
-	if tr.PeerClose.Source == wire.Kernel {
+	asleep := mode == scenario.Stall && e.Begun && tr.PeerClose.At < tr.OwnClose.At // read late on purpose
+	if tr.PeerClose.Source == wire.Kernel && !asleep {
 		r.between(stats.ReadLag, tr.PeerClose, wire.UserInstant(tr.PeerCloseSeen))
 	}
 	if !e.TimedOut && !e.GraceOver && !e.Interrupted {

@@ -40,6 +40,8 @@ func TestEachModeHasItsPhases(t *testing.T) {
 		{"a kick", told(scenario.Active).peer(1001).replies().fin(), "reply 2ms, fin 1ms, teardown 3ms, read_lag 1ms"},
 		{"a kick that crossed the own Close", told(scenario.Active).unread(1001).closes().fin(),
 			"close_lag 2ms, close_handshake crossed, reply 3ms, fin 1ms, teardown 4ms, read_lag 59m59.999s"},
+		{"a kick in the pause of a stall", told(scenario.Stall).unread(1001).closes().fin(),
+			"close_lag 2ms, close_handshake crossed, reply 3ms, fin 1ms, teardown 4ms"},
 		{"simultaneous", told(scenario.Simultaneous).triggered().own(1000).sent().peer(1001).fin(),
 			"close_lag 1ms, close_handshake 1ms, close_scheduled 3ms, notice 2ms, fin 2ms, teardown 4ms, read_lag 1ms"},
 		{"abort", told(scenario.Abort).cuts(), "close_lag 2ms, teardown 0s"},
