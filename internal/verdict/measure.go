@@ -79,7 +79,7 @@ func measureClose(o *stats.Outcome, e *Evidence) {
 	if e.leftUnanswered() && o.Class == stats.Cut {
 		r.between(stats.GiveUp, tr.PeerClose, tr.End)
 	}
-	asleep := mode == scenario.Stall && e.Begun && tr.PeerClose.At < tr.OwnClose.At // read late on purpose
+	asleep := e.Plan.Mode == scenario.Stall && e.Begun && tr.PeerClose.At < tr.OwnClose.At // read late on purpose
 	if tr.PeerClose.Source == wire.Kernel && !asleep {
 		r.between(stats.ReadLag, tr.PeerClose, wire.UserInstant(tr.PeerCloseSeen))
 	}
