@@ -32,7 +32,7 @@ func withholds(c *scenario.Close) bool {
 // limit. The library goes on reading meanwhile, up to the peer's Close; where
 // the mode reads no more, it is let go.
 func (c *connection) ownStep(limit time.Duration) error {
-	if c.forward && c.plan.Trigger.Shared() {
+	if trigger := &c.plan.Trigger; c.forward && trigger.Shared() && !trigger.Names() {
 		// A deploy is not for a run to make that is over. Its connections are
 		// closed, and how they would have ended is not known.
 		c.abandoned = true

@@ -325,3 +325,21 @@ func TestATriggerThatRunsOnIsEndedWithTheRun(t *testing.T) {
 		t.Errorf("%v, %v", err, ctx.Err())
 	}
 }
+
+func TestACommandThatEachConnectionWouldRunIsWarnedAbout(t *testing.T) {
+	plan := once(3, of(scenario.Passive, func(c *scenario.Close) { c.Trigger = scenario.Trigger{Exec: "systemctl restart chat"} }))
+	warned := func() bool {
+		warnings, err := Preflight(&plan, scenario.Shard{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(strings.Join(warnings, "\n"), "each connection of passive fires it")
+	}
+	if !warned() {
+		t.Error("nothing was said of a command for each connection")
+	}
+	plan.Closes.Shape, _ = scenario.ParseShape("wave(10s)")
+	if warned() {
+		t.Error("a command for each wave is no trouble")
+	}
+}

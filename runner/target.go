@@ -251,11 +251,9 @@ func lonely(closes *scenario.Closes) (warnings []string) {
 	}
 	for i := range closes.Mix {
 		c := &closes.Mix[i]
-		for what, text := range map[string]string{"http": c.Trigger.HTTP, "exec": c.Trigger.Exec} {
-			if text != "" && c.Weight > 0 && scenario.Expand(text, 0) == scenario.Expand(text, 1) {
-				warnings = append(warnings, fmt.Sprintf(
-					"closes.mix[%d].trigger.%s: with closes.shape %s each connection of %s fires it; for once for many take wave(10s) or at_end", i, what, closes.Shape, c.Name))
-			}
+		if c.Trigger.Shared() && !c.Trigger.Names() && c.Weight > 0 {
+			warnings = append(warnings, fmt.Sprintf(
+				"closes.mix[%d].trigger: with closes.shape %s each connection of %s fires it; for once for many take wave(10s) or at_end", i, closes.Shape, c.Name))
 		}
 	}
 	return warnings

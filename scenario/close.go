@@ -71,6 +71,13 @@ func (t *Trigger) Request() (method, url string) {
 // firing of http or exec.
 func (t *Trigger) Shared() bool { return t.HTTP != "" || t.Exec != "" }
 
+// Names reports whether the trigger names its connection: what it then does, it
+// does to that one alone.
+func (t *Trigger) Names() bool {
+	text := t.Send + t.HTTP + t.Exec
+	return Expand(text, 0) != text
+}
+
 // OrdersCut reports whether the trigger asks the server to end TCP without a
 // Close.
 func (t *Trigger) OrdersCut() bool {

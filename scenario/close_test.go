@@ -141,3 +141,19 @@ func TestEveryPayloadIsReached(t *testing.T) {
 		}
 	}
 }
+
+func TestATriggerThatNamesItsConnectionActsOnThatOne(t *testing.T) {
+	for _, c := range []struct {
+		trigger scenario.Trigger
+		want    bool
+	}{
+		{scenario.Trigger{Exec: "systemctl restart chat"}, false},
+		{scenario.Trigger{Exec: "kick --user {{n}}"}, true},
+		{scenario.Trigger{HTTP: "http://localhost/kick?user={{ n }}"}, true},
+		{scenario.Trigger{Send: "close 1001"}, false},
+	} {
+		if got := c.trigger.Names(); got != c.want {
+			t.Errorf("%+v: %v, want %v", c.trigger, got, c.want)
+		}
+	}
+}
