@@ -51,6 +51,8 @@ func Compare(mix []scenario.Close, tally map[string]runner.Tally, book target.Le
 			m.field("close_received", own.CloseReceived, its.CloseSent)
 		}
 		switch {
+		case own.Ended[runner.EndedSilently] > 0:
+			// The server knows of an end only where it has written since.
 		case bad, late, has(func(c *scenario.Close) bool { return c.When == scenario.AfterClose }):
 			m.field("ended", total(own.Ended), its.Ended.Total())
 		case has(func(c *scenario.Close) bool { return c.Eager }):
@@ -60,10 +62,6 @@ func Compare(mix []scenario.Close, tally map[string]runner.Tally, book target.Le
 			m.field("client_fin", own.Ended["client_fin"], its.Ended.ClientFIN)
 			m.field("server_fin", own.Ended["server_fin"], its.Ended.ServerFIN)
 			m.resets(own, its)
-		}
-		if silent := own.Ended[runner.EndedSilently]; silent > 0 {
-			// The server does not know that they have gone.
-			m.field(runner.EndedSilently, silent, its.Opened-its.Ended.Total())
 		}
 		modes = append(modes, m.LedgerMode)
 	}
@@ -83,12 +81,10 @@ func (m *mode) resets(own runner.Tally, its target.Counts) {
 	m.field("error", own.Ended["error"], its.Ended.Error)
 }
 
-// total counts the ends that a server can know of.
+// total counts the ends.
 func total(ended map[string]uint64) (n uint64) {
-	for how, count := range ended {
-		if how != runner.EndedSilently {
-			n += count
-		}
+	for _, count := range ended {
+		n += count
 	}
 	return n
 }

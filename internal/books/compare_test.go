@@ -72,6 +72,20 @@ func TestAnAnswerThatTheServerDoesNotAwaitIsOnlyKnownToHaveEnded(t *testing.T) {
 	}
 }
 
+func TestOfAClientThatVanishedTheServerMayOrMayNotKnow(t *testing.T) {
+	tally := map[string]runner.Tally{"vanish": {Opened: 3, Ended: map[string]uint64{runner.EndedSilently: 2, "server_fin": 1}}}
+	for _, met := range []uint64{0, 1, 2} {
+		book := target.Ledger{Modes: map[string]target.Counts{"vanish": {Opened: 3, Ended: target.Endings{ServerFIN: 1, ClientRST: met}}}}
+		if l := Compare(nil, tally, book); !l.Matched {
+			t.Errorf("of 2 that vanished the server met %d: %+v", met, l)
+		}
+	}
+	book := target.Ledger{Modes: map[string]target.Counts{"vanish": {Opened: 2}}}
+	if Compare(nil, tally, book).Matched {
+		t.Error("a connection is missing, and no difference was seen")
+	}
+}
+
 func TestFINsThatCrossAreComparedAsOne(t *testing.T) {
 	tally := map[string]runner.Tally{"active": {Opened: 3, Ended: map[string]uint64{"client_fin": 3}}}
 	book := func(client, server uint64) target.Ledger {
