@@ -133,6 +133,9 @@ func (t *Tap) Read(p []byte) (int, error) {
 		t.wokenRead = false
 		t.arm(t.deadline)
 	}
+	if t.owned {
+		t.idle.Broadcast() // Next waits for its turn
+	}
 	keep := t.observe(p[:n], t.sock.last)
 	if err != nil {
 		t.ended(err)
@@ -301,7 +304,19 @@ func (t *Tap) Next(buf []byte, limit time.Duration) error {
 		t.mu.Unlock()
 		return nil
 	}
-	t.owned, t.inNext = true, true
+	t.owned = true
+	for t.inRead { // of the library, in another call than the one that has failed
+		if !t.wokenRead {
+			t.wokenRead = true
+			t.arm(past)
+		}
+		t.idle.Wait()
+	}
+	if t.interrupted {
+		t.mu.Unlock()
+		return ErrInterrupted
+	}
+	t.inNext = true
 	t.arm(t.tb.Time(limit))
 	conn := t.conn
 	if t.td.Trace.Notify.Set() {

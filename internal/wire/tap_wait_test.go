@@ -35,6 +35,28 @@ func TestInterruptWakesARead(t *testing.T) {
 	})
 }
 
+// The library may still be reading in a call of its own, such as its wait for the
+// answer to its Close, when its read for the owner has failed.
+func TestNextTakesOverFromAReadInProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := openMem(t, memnet.Options{}, opening{})
+		var buf [64]byte
+		library := beside(t, func() error { _, err := c.tap.Read(buf[:]); return err })
+		synctest.Wait()
+		owner := beside(t, func() error { return c.next(time.Hour) })
+		if err := library.wait(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the library's read: %v", err)
+		}
+		c.peer.send(closing(1000, ""))
+		if err := owner.wait(); err != nil {
+			t.Errorf("the owner's read: %v", err)
+		}
+		if tr := c.tap.Trace(); !tr.PeerClose.Set() {
+			t.Errorf("the Close was not seen: %+v", tr)
+		}
+	})
+}
+
 func TestInterruptWakesAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := openMem(t, memnet.Options{Window: 512}, opening{})
