@@ -124,7 +124,7 @@ func lifeFaults() []fault {
 			func(q *query) manners {
 				return manners{keep: q.duration("keep", time.Minute), keepRST: true}
 			}},
-		{"foreign-message", "echoes the messages of wsload with another connection's mark", fixed(manners{foreign: true})},
+		{"foreign-message", "echoes the messages of wsload with another connection's mark: send some, by traffic.every", fixed(manners{foreign: true})},
 	}
 }
 
