@@ -83,8 +83,9 @@ func entries(mix []scenario.Close) (all []stats.Entry) {
 }
 
 // bout runs every mode against one path and compares the verdicts of both ends.
-func bout(t *testing.T, addr, path string, run uint32) (*runner.Result, *result.LedgerPairs) {
+func bout(t *testing.T, path string, run uint32) (*runner.Result, *result.LedgerPairs) {
 	t.Helper()
+	server, addr := serve(t)
 	plan := scenario.Default()
 	plan.Seed = uint64(run)
 	plan.Target.URL = "ws://" + addr + path
@@ -100,7 +101,10 @@ func bout(t *testing.T, addr, path string, run uint32) (*runner.Result, *result.
 	if err != nil {
 		t.Error(err)
 	}
-	time.Sleep(500 * time.Millisecond)
+	silent := res.Tally["vanish"].Ended[runner.EndedSilently]
+	for began := time.Now(); server.Ledger().Open > silent && time.Since(began) < 10*time.Second; {
+		time.Sleep(10 * time.Millisecond) // the server keeps some that the client has left
+	}
 	if err := follow.End(); err != nil {
 		t.Error(err)
 	}
@@ -119,13 +123,12 @@ func faults() string {
 }
 
 func TestTheVerdictsOfBothEndsFitForEveryModeAndFault(t *testing.T) {
-	_, addr := serve(t)
 	for i, path := range []string{
 		"/echo", "/echo?close_after=450ms&code=1012", "/echo?delay=200ms&after=450ms&keep=2s&fault=" + faults(),
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			res, pairs := bout(t, addr, path, uint32(i+1))
+			res, pairs := bout(t, path, uint32(i+1))
 			if pairs.Compared < 350 || pairs.Missing > 0 || pairs.Mismatched > 0 {
 				t.Errorf("compared %d, missing %d, mismatched %d: %+v", pairs.Compared, pairs.Missing, pairs.Mismatched, pairs.Mismatches)
 			}
