@@ -254,7 +254,11 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 		silent += t.Ended[runner.EndedSilently]
 	}
 	book, err := j.server.ledger(context.WithoutCancel(ctx), silent)
-	if err := j.follower.End(); err != nil {
+	limit := ledgerLimit
+	if err != nil {
+		limit = 0 // there was time enough
+	}
+	if err := j.follower.End(limit); err != nil {
 		j.doubt("own server: " + err.Error())
 	}
 	pairs := j.matcher.Pairs()

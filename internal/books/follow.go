@@ -37,9 +37,13 @@ func Follow(m *Matcher, url string) *Follower {
 	return f
 }
 
-// End fetches what is left and ends the fetching. It returns the error of the
-// last look: what the server said after it is missing.
-func (f *Follower) End() error {
+// End ends the fetching when every verdict has its other half, or at the limit:
+// a server may take a moment longer to see a connection's end. It returns the
+// error of the last look: what the server said after it is missing.
+func (f *Follower) End(limit time.Duration) error {
+	for began := time.Now(); f.m.Waiting() && time.Since(began) < limit; {
+		time.Sleep(pollEvery / 4)
+	}
 	close(f.stop)
 	<-f.done
 	return f.err

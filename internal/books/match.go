@@ -118,17 +118,30 @@ func (m *Matcher) pair(n uint64, own, its verdict) {
 	}
 }
 
+// Waiting reports whether a verdict of one end still waits for the other's.
+func (m *Matcher) Waiting() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unpaired() > 0
+}
+
+// unpaired counts the verdicts that wait. It is called with the mutex held.
+func (m *Matcher) unpaired() uint64 {
+	n := uint64(len(m.its))
+	for _, v := range m.own {
+		if !scenario.Mode(v.mode).Silent() { // the server does not know that they have gone
+			n++
+		}
+	}
+	return n
+}
+
 // Pairs is what the comparison came to.
 func (m *Matcher) Pairs() *result.LedgerPairs {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := &result.LedgerPairs{Missing: m.missing, Mismatches: slices.Clone(m.listed)}
-	p.Missing += uint64(len(m.its))
-	for _, v := range maps.All(m.own) {
-		if !scenario.Mode(v.mode).Silent() { // the server does not know that they have gone
-			p.Missing++
-		}
-	}
+	p.Missing += m.unpaired()
 	p.Misbehaved = m.misbehaved
 	for k, n := range maps.All(m.kinds) {
 		p.Compared += n

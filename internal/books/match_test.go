@@ -16,13 +16,13 @@ import (
 )
 
 // serve runs the embedded target on loopback.
-func serve(t *testing.T) (server *target.Server, addr string) {
+func serve(t *testing.T) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server = &target.Server{Reply: 2 * time.Second}
+	server := &target.Server{Reply: 2 * time.Second}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- server.Serve(ctx, ln) }()
@@ -32,7 +32,7 @@ func serve(t *testing.T) (server *target.Server, addr string) {
 			t.Error(err)
 		}
 	})
-	return server, ln.Addr().String()
+	return ln.Addr().String()
 }
 
 // everyMode is a mix of all that this tool does to end a connection.
@@ -85,7 +85,7 @@ func entries(mix []scenario.Close) (all []stats.Entry) {
 // bout runs every mode against one path and compares the verdicts of both ends.
 func bout(t *testing.T, path string, run uint32) (*runner.Result, *result.LedgerPairs) {
 	t.Helper()
-	server, addr := serve(t)
+	addr := serve(t)
 	plan := scenario.Default()
 	plan.Seed = uint64(run)
 	plan.Target.URL = "ws://" + addr + path
@@ -101,11 +101,7 @@ func bout(t *testing.T, path string, run uint32) (*runner.Result, *result.Ledger
 	if err != nil {
 		t.Error(err)
 	}
-	silent := res.Tally["vanish"].Ended[runner.EndedSilently]
-	for began := time.Now(); server.Ledger().Open > silent && time.Since(began) < 10*time.Second; {
-		time.Sleep(10 * time.Millisecond) // the server keeps some that the client has left
-	}
-	if err := follow.End(); err != nil {
+	if err := follow.End(10*time.Second); err != nil {
 		t.Error(err)
 	}
 	return res, m.Pairs()
