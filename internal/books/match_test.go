@@ -101,7 +101,7 @@ func bout(t *testing.T, path string, run uint32) (*runner.Result, *result.Ledger
 	if err != nil {
 		t.Error(err)
 	}
-	if err := follow.End(10*time.Second); err != nil {
+	if err := follow.End(10 * time.Second); err != nil {
 		t.Error(err)
 	}
 	return res, m.Pairs()
