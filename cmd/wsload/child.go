@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/internal/books"
+	"github.com/wsload/wsload/internal/launch"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
@@ -64,7 +65,7 @@ func (a *app) startServer(ctx context.Context) (*server, error) {
 		Args:        []string{"wsload", "serve", "--listen", "127.0.0.1:0", "--json", "--quiet", "--until-eof"},
 		Env:         a.environ,
 		Stderr:      &s.said,
-		SysProcAttr: ownGroup(), // a terminal's Ctrl-C is for the run, which closes in order
+		SysProcAttr: launch.OwnGroup(), // a terminal's Ctrl-C is for the run, which closes in order
 	}
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start own server: %w", err)

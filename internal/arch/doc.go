@@ -7,8 +7,8 @@
 // stands above it. At the bottom are what to do (scenario), the bytes on the
 // wire (internal/wire, with the marks in messages and the frames that break the
 // rules, internal/mark and internal/badframe), facts about the host (internal/proc), the stored form of
-// single connections (internal/trace), what an order to the server runs
-// (internal/trigger) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
+// single connections (internal/trace), processes that end when they should
+// (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
 // happened (stats), how a connection is judged (internal/verdict) and the server
 // (internal/target), then the package that does it (runner) and the stored form (internal/result), then what holds both ends' books against each other
 // (internal/books) and the renderers (internal/report), and at the top the command, which joins them.
@@ -27,7 +27,8 @@
 //	internal/memnet     <- nothing
 //	internal/proc       <- nothing
 //	internal/trace      <- nothing
-//	internal/trigger    <- nothing
+//	internal/launch     <- internal/proc
+//	internal/trigger    <- internal/launch
 //	internal/arch       <- nothing
 //	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
 //	internal/verdict    <- scenario, stats, internal/wire

@@ -51,6 +51,13 @@ type Process struct {
 	CPU         Fact // user and system time used so far, ns
 }
 
+// Group holds the facts of a process group: of a server with its children.
+type Group struct {
+	Alive Fact // processes that have not ended
+	RSS   Fact // memory in use by them, bytes; shared pages count for each
+	CPU   Fact // user and system time used so far, with that of children that were waited for, ns
+}
+
 // ReadHost reads the facts of the host as they are now.
 func ReadHost() Host { return readHost() }
 

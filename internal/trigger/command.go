@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/wsload/wsload/internal/launch"
 )
 
 // grace is what a command has between the request to end and its kill.
@@ -36,13 +38,13 @@ type Command struct {
 func (c Command) Fire(ctx context.Context, launched func()) error {
 	ctx, cancel := bounded(ctx, c.Limit)
 	defer cancel()
-	cmd := newShell(ctx, c.Line)
-	var said tail
+	cmd := launch.Shell(ctx, c.Line)
+	var said launch.Tail
 	cmd.Stdout, cmd.Stderr = &said, &said // the same value: one goroutine writes
 	cmd.WaitDelay = grace
 	var asked time.Time // when it was asked to end; zero where it ended by itself
 	cmd.Cancel = func() error {
-		err := askToEnd(cmd.Process)
+		err := launch.AskToEnd(cmd.Process)
 		if err == nil {
 			asked = time.Now()
 		}
@@ -56,7 +58,7 @@ func (c Command) Fire(ctx context.Context, launched func()) error {
 	err := cmd.Wait()
 	switch {
 	case !asked.IsZero():
-		killGroup(cmd.Process.Pid, asked.Add(grace))
+		launch.AwaitGroup(cmd.Process.Pid, asked.Add(grace))
 		err = causeOf(ctx, err)
 	case err == nil, errors.Is(err, exec.ErrWaitDelay): // something in the background held its output
 		return nil

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wsload/wsload/internal/launch"
 )
 
 // mostBody is how much of an answer's body is read, in bytes. A server that
@@ -35,8 +37,8 @@ type Request struct {
 // The launch is the moment before the first byte of the request, after dial and
 // TLS handshake.
 func (r Request) Fire(ctx context.Context, launched func()) error {
-	launch := sync.OnceFunc(launched)
-	defer launch()
+	once := sync.OnceFunc(launched)
+	defer once()
 	ctx, cancel := bounded(ctx, r.Limit)
 	defer cancel()
 
@@ -44,12 +46,12 @@ func (r Request) Fire(ctx context.Context, launched func()) error {
 	// The parser's own error repeats the URL or parts of a password.
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Host == "" {
-		return fmt.Errorf("%s: %w: the url is not valid (write http://host/path)", brief(name), ErrNotLaunched)
+		return fmt.Errorf("%s: %w: the url is not valid (write http://host/path)", launch.Brief(name), ErrNotLaunched)
 	}
-	name = brief(name + " " + u.Host + u.EscapedPath())
+	name = launch.Brief(name + " " + u.Host + u.EscapedPath())
 	var sent atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { launch(); sent.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { once(); sent.Store(true) },
 	})
 	req, err := http.NewRequestWithContext(traced, r.Method, r.URL, nil)
 	if err != nil {
@@ -97,3 +99,11 @@ func roundTrip(ctx context.Context, req *http.Request) error {
 	}
 	return nil
 }
+
+// A short is an error whose text is brief: a peer may have written it.
+type short struct {
+	err error
+}
+
+func (s short) Error() string { return launch.Brief(s.err.Error()) }
+func (s short) Unwrap() error { return s.err }

@@ -1,4 +1,4 @@
-package trigger
+package launch
 
 import (
 	"slices"
@@ -12,12 +12,14 @@ const (
 	mostShown = 200     // bytes of foreign text in an error
 )
 
-// A tail keeps the end of what is written to it.
-type tail struct {
+// A Tail keeps the end of what is written to it, for an error to show. The zero
+// value is empty.
+type Tail struct {
 	kept []byte
 }
 
-func (t *tail) Write(p []byte) (int, error) {
+// Write never fails.
+func (t *Tail) Write(p []byte) (int, error) {
 	t.kept = append(t.kept, p[max(0, len(p)-mostKept):]...)
 	t.kept = slices.Delete(t.kept, 0, max(0, len(t.kept)-mostKept))
 	return len(p), nil
@@ -25,7 +27,7 @@ func (t *tail) Write(p []byte) (int, error) {
 
 // String joins the last lines that together have at most mostShown bytes. Of a
 // last line that is longer it is the end.
-func (t *tail) String() string {
+func (t *Tail) String() string {
 	const between = "; "
 	shown := ""
 	lines := strings.FieldsFunc(string(t.kept), func(r rune) bool { return r == '\n' || r == '\r' })
@@ -56,8 +58,8 @@ func lastBytes(text string) string {
 	return "…" + text[begin:]
 }
 
-// brief is a text in its printable form without what exceeds mostShown bytes.
-func brief(text string) string {
+// Brief is a text in its printable form without what exceeds mostShown bytes.
+func Brief(text string) string {
 	text = printable(text)
 	if len(text) <= mostShown {
 		return text
@@ -82,11 +84,3 @@ func printable(text string) string {
 		return r
 	}, text)
 }
-
-// A short is an error whose text is brief: a peer may have written it.
-type short struct {
-	err error
-}
-
-func (s short) Error() string { return brief(s.err.Error()) }
-func (s short) Unwrap() error { return s.err }
