@@ -191,3 +191,15 @@ func censors(p stats.Phase, mode string, c stats.Class) bool {
 	}
 	return false
 }
+
+// Limit is what an attempt that ran out of time lasted at least, given a run's
+// limits.close and limits.fin. A teardown may have run out of either.
+func (m Metric) Limit(close, fin time.Duration) time.Duration {
+	switch {
+	case m.part == phase && stats.Phase(m.index) == stats.FIN:
+		return fin
+	case m.part == phase && stats.Phase(m.index) == stats.Teardown:
+		return min(close, fin)
+	}
+	return close
+}
