@@ -111,6 +111,11 @@ type Interval struct {
 	Closing uint64 // of these, with a close begun
 }
 
+// NewSpan writes a summary in its JSON form. It keeps nothing of it.
+func NewSpan(s *stats.Summary, enc *stats.Encoder) Span {
+	return newSpan(Interval{Summary: s}, enc)
+}
+
 // newSpan writes an interval in its JSON form. It keeps nothing of it.
 func newSpan(iv Interval, enc *stats.Encoder) Span {
 	s := iv.Summary
