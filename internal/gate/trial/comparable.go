@@ -17,6 +17,12 @@ const (
 
 // incomparable says why a pair cannot be compared, "" where it can.
 func incomparable(p *Pair, s measured) string {
+	switch { // first, since a fault of one side keeps the other from its turn
+	case p.A.Fault != "":
+		return "a: " + p.A.Fault
+	case p.B.Fault != "":
+		return "b: " + p.B.Fault
+	}
 	for _, side := range []struct {
 		name string
 		arm  *Arm
@@ -24,8 +30,6 @@ func incomparable(p *Pair, s measured) string {
 	}{{"a", &p.A, s.a}, {"b", &p.B, s.b}} {
 		lag := side.sum.Row(stats.OpenLag).Hist.Quantile(0.99)
 		switch {
-		case side.arm.Fault != "":
-			return side.name + ": " + side.arm.Fault
 		case side.sum.Connections.Started == 0:
 			return side.name + ": nothing was attempted"
 		case side.sum.Connections.Opened == 0:
