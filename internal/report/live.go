@@ -39,13 +39,18 @@ func NewLive(w io.Writer, width func() int) *Live {
 
 // Tick shows the state.
 func (l *Live) Tick(t Tick) error {
-	line := t.String()
+	return l.Line(t.String(), t.short())
+}
+
+// Line shows a text of one line: short where the terminal is too narrow for the
+// whole.
+func (l *Live) Line(line, short string) error {
 	if l.width == nil {
 		_, err := io.WriteString(l.w, line+"\n")
 		return liveError(err)
 	}
 	if utf8.RuneCountInString(line) >= l.width() {
-		line = t.short()
+		line = short
 	}
 	// A line that fills the last column makes some terminals begin a new one.
 	line = cut(line, l.width()-1)
