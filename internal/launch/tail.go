@@ -84,3 +84,20 @@ func printable(text string) string {
 		return r
 	}, text)
 }
+
+// Name is what a line for the shell may be called: its first word, if that is
+// plain, and a sign that there is more. The rest may hold secrets.
+func Name(line string) string {
+	const longest = 40
+	line = strings.TrimSpace(line)
+	end := strings.IndexFunc(line, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-", r)
+	})
+	switch {
+	case end < 0 && len(line) <= longest:
+		return line
+	case end < 0 || end > longest || !unicode.IsSpace(rune(line[end])):
+		return "…" // an assignment, a quote, a bracket: what follows may be secret
+	}
+	return line[:end] + " …"
+}

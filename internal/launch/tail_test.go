@@ -46,3 +46,22 @@ func TestATextFromOutsideIsBriefAndPrintable(t *testing.T) {
 		}
 	}
 }
+
+func TestACommandIsNamedByItsFirstWordWhereThatIsPlain(t *testing.T) {
+	for line, want := range map[string]string{
+		"kill -TERM $(cat /run/chat.pid)": "kill …",
+		" ./deploy.sh\n":                  "./deploy.sh",
+		"/opt/a-b_c/restart chat":         "/opt/a-b_c/restart …",
+		`TOKEN="s e c" curl h`:            "…",
+		"'my secret'":                     "…",
+		"(cd /srv && make)":               "…",
+		"curl\u00a0secret":                "…",
+		strings.Repeat("x", 41):           "…",
+		strings.Repeat("x", 41) + " y":    "…",
+		"":                                "",
+	} {
+		if got := Name(line); got != want {
+			t.Errorf("%q is named %q, want %q", line, got, want)
+		}
+	}
+}

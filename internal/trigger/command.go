@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/wsload/wsload/internal/launch"
 )
@@ -69,19 +67,4 @@ func (c Command) Fire(ctx context.Context, launched func()) error {
 	return fmt.Errorf("%s: %w", c.name(), err)
 }
 
-// name is the first word of the line, if that is plain, and a sign that there
-// is more.
-func (c Command) name() string {
-	const longest = 40
-	line := strings.TrimSpace(c.Line)
-	end := strings.IndexFunc(line, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-", r)
-	})
-	switch {
-	case end < 0 && len(line) <= longest:
-		return "exec " + line
-	case end < 0 || end > longest || !unicode.IsSpace(rune(line[end])):
-		return "exec …" // an assignment, a quote, a bracket: what follows may be secret
-	}
-	return "exec " + line[:end] + " …"
-}
+func (c Command) name() string { return "exec " + launch.Name(c.Line) }
