@@ -35,6 +35,7 @@ type planFlags struct {
 	rules []string
 	shard string
 	runs  bool // the plan is to be carried out, not only shown
+	gates bool // two servers are loaded with it in turn, and its target is only what they are asked for
 }
 
 // keyFlags gives the flags that stand for a key, with their help. They are
@@ -51,13 +52,21 @@ func keyFlags() [][3]string {
 	}
 }
 
+// keyFlags are those that the command has.
+func (f *planFlags) keyFlags() [][3]string {
+	if f.gates {
+		return gateKeyFlags()
+	}
+	return keyFlags()
+}
+
 // register adds the flags to a command.
 func (f *planFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&f.file, "config", "c", "", "configuration `FILE` (.yaml, .json or .toml; - is YAML on standard input)")
 	keys := scenario.Keys()
-	for _, kf := range keyFlags() {
+	for _, kf := range f.keyFlags() {
 		help := kf[2]
 		k := keys[slices.IndexFunc(keys, func(k scenario.Key) bool { return k.Name == kf[1] })]
 		if !k.List && !strings.Contains(help, "(default") {
@@ -66,8 +75,11 @@ func (f *planFlags) register(cmd *cobra.Command) {
 		flags.String(kf[0], "", help)
 	}
 	flags.StringArrayVar(&f.set, "set", nil, "set any `key=value` of the configuration; lists are YAML; may be repeated")
-	flags.StringArrayVar(&f.rules, "rule", nil, "add a `RULE` to gate.rules; may be repeated")
-	flags.StringVar(&f.shard, "shard", "1/1", "carry out part `i/n` of the plan")
+	f.shard = "1/1"
+	if !f.gates {
+		flags.StringArrayVar(&f.rules, "rule", nil, "add a `RULE` to gate.rules; may be repeated")
+		flags.StringVar(&f.shard, "shard", f.shard, "carry out part `i/n` of the plan")
+	}
 	var names []string
 	for _, k := range keys {
 		names = append(names, k.Name+"=")
@@ -97,15 +109,19 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*config, error) {
 	keys := scenario.Keys()
 	env, badEnv := a.fromEnv(keys)
 	flags, badFlags := f.fromFlags(cmd, keys)
+	var base []setting
+	if f.gates {
+		base, flags = gateBase(), append(flags, gateFixed()...)
+	}
 	found := slices.Concat(file.problems(), badEnv, badFlags)
 	for _, s := range slices.Concat(env, flags) {
 		_, err := scenario.Decode(s.tree())
 		found = append(found, placed(err, s.place)...)
 	}
 
-	c := &config{sources: sources(keys, file, env, flags)}
+	c := &config{sources: sources(keys, base, file, env, flags)}
 	var decoding, settling, expanding error
-	c.plan, decoding = scenario.Decode(layered(file, env, flags))
+	c.plan, decoding = scenario.Decode(layered(base, file, env, flags))
 	settling = c.settle(f)
 	c.ready, expanding = scenario.ExpandEnv(c.plan, func(name string) (string, bool) {
 		value, ok := a.lookupEnv(name)
@@ -137,9 +153,13 @@ func (c *configFile) problems() []finding {
 	return found
 }
 
-// layered puts the layers over each other: flags over environment over file.
-func layered(file *configFile, env, flags []setting) map[string]any {
+// layered puts the layers over each other: flags over environment over file
+// over what the command has in place of a plan's defaults.
+func layered(base []setting, file *configFile, env, flags []setting) map[string]any {
 	v := viper.New()
+	for _, s := range base {
+		v.SetDefault(s.key, s.value)
+	}
 	must(v.MergeConfigMap(file.tree))
 	for _, s := range env {
 		if text, ok := s.value.(string); ok && text != "" {
@@ -155,10 +175,13 @@ func layered(file *configFile, env, flags []setting) map[string]any {
 }
 
 // sources says for every key where its value comes from.
-func sources(keys []scenario.Key, file *configFile, env, flags []setting) map[string]string {
+func sources(keys []scenario.Key, base []setting, file *configFile, env, flags []setting) map[string]string {
 	from := make(map[string]string, len(keys))
 	for _, k := range keys {
 		from[k.Name] = "default"
+		if slices.ContainsFunc(base, func(s setting) bool { return s.key == k.Name }) {
+			from[k.Name] = "default of gate"
+		}
 		if file.has(k.Name) {
 			from[k.Name] = file.where(k.Name)
 		}
@@ -173,6 +196,7 @@ func sources(keys []scenario.Key, file *configFile, env, flags []setting) map[st
 // messages, the rules of --rule and the shard.
 func (c *config) settle(f *planFlags) error {
 	_, c.own = c.plan.Target.Own()
+	c.own = c.own && !f.gates
 	if c.plan.Seed == 0 {
 		// Below 2^53, so that readers of JSON that know only floats keep it.
 		c.plan.Seed = 1 + rand.Uint64N(1<<53-1)
@@ -210,7 +234,7 @@ func (c *config) check(f *planFlags) error {
 			Key: "seed", Msg: "the shards of a run need the same seed, and none is given", Hint: "give each of them --seed 1, or any other number",
 		})
 	}
-	if c.ready.Target.URL == "" && !c.own { // an own server is not what a broken setup asked for
+	if c.ready.Target.URL == "" && !c.own && !(f.gates && c.plan.Target.URL == "") { // an own server is not what a broken setup asked for
 		problems = append(problems, scenario.Problem{
 			Key: "target.url", Value: fmt.Sprintf("%q", c.plan.Redacted().Target.URL), Msg: "is empty once its variables are replaced", Hint: "set them, or leave the key out for an own server",
 		})

@@ -311,7 +311,7 @@ func (f *planFlags) fromFlags(cmd *cobra.Command, keys []scenario.Key) (all []se
 			all, found = append(all, s...), append(found, bad...)
 		}
 	}
-	for _, kf := range keyFlags() {
+	for _, kf := range f.keyFlags() {
 		flag := cmd.Flags().Lookup(kf[0])
 		if !flag.Changed {
 			continue

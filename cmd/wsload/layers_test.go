@@ -73,7 +73,7 @@ func TestAnAliasIsReadAndItsLineIsWhereItStands(t *testing.T) {
 	if found := file.problems(); len(found) > 0 {
 		t.Fatalf("problems: %v", found)
 	}
-	plan, err := scenario.Decode(layered(file, nil, nil))
+	plan, err := scenario.Decode(layered(nil, file, nil, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestTheLayersLieOverEachOther(t *testing.T) {
 		{"target.headers", []any{"B: 2"}, "WSLOAD_TARGET_HEADERS"},
 	}
 	flags := []setting{{"load.connections", "8", "--connections"}, {"closes.mix", []scenario.Close{scenario.DefaultClose(scenario.Abort)}, "--mix"}}
-	plan, err := scenario.Decode(layered(file, env, flags))
+	plan, err := scenario.Decode(layered(nil, file, env, flags))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestTheLayersLieOverEachOther(t *testing.T) {
 		cmp.Comparer(func(a, b scenario.Shape) bool { return a == b })); diff != "" {
 		t.Errorf("the plan differs (-want +got):\n%s", diff)
 	}
-	from := sources(scenario.Keys(), file, env, flags)
+	from := sources(scenario.Keys(), nil, file, env, flags)
 	for key, place := range map[string]string{
 		"load.rate": "WSLOAD_LOAD_RATE", "load.duration": "stdin:1", "load.connections": "--connections", "hold": "default",
 	} {
@@ -194,7 +194,7 @@ func FuzzConfig(f *testing.F) {
 				t.Fatalf("a problem without its reason or place: %+v", p)
 			}
 		}
-		plan, err := scenario.Decode(layered(file, nil, nil))
+		plan, err := scenario.Decode(layered(nil, file, nil, nil))
 		if err != nil && len(found) == 0 {
 			t.Fatalf("the file is refused after nothing was found in it: %v", err)
 		}

@@ -309,6 +309,15 @@ func (p *progress) tick(t runner.Tick) {
 	})
 }
 
+// line shows where something other than a run stands.
+func (p *progress) line(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.quiet {
+		_ = p.live.Line(text, text)
+	}
+}
+
 // pause is the least time between two lines of a log.
 func pause(at time.Duration) time.Duration {
 	switch {

@@ -2,6 +2,8 @@ package contest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"runtime"
@@ -20,6 +22,58 @@ type Side struct {
 	Path    string         // with its query, in place of the plan's; "" keeps that
 }
 
+// ParseSide reads a side: one command for the shell with {port} in it, or one or
+// more URLs. The plan is what it will be loaded with. The error names the
+// remedy.
+func ParseSide(given []string, path string, plan *scenario.Plan) (Side, error) {
+	s := Side{Path: path}
+	switch {
+	case len(given) == 0 || given[0] == "":
+		return s, errors.New("no server is given (write a command with {port} in it, as in './server --port {port}', or a URL)")
+	case path != "" && path[0] != '/':
+		return s, fmt.Errorf("the path %q does not begin with / (write it like /chat?room=1)", path)
+	case isURL(given[0]):
+		for _, u := range given {
+			p := *plan
+			p.Target.URL = u
+			if err := p.Validate(); err != nil || !isURL(u) {
+				return s, fmt.Errorf("%q is no address of a WebSocket server (write it like ws://host:port/path)", p.Redacted().Target.URL)
+			}
+		}
+		s.URLs = given
+		return s, nil
+	case len(given) > 1:
+		return s, fmt.Errorf("%d servers are given and the first is a command (one command is started anew for every pair)", len(given))
+	case strings.HasPrefix(given[0], "http://") || strings.HasPrefix(given[0], "https://"):
+		return s, errors.New("an address of HTTP is no address of a WebSocket server (write ws:// or wss://)")
+	case !strings.Contains(given[0], launch.PortMark):
+		return s, errors.New("the command has no {port}, so it cannot be told where to listen (write it where the port belongs, as in 'PORT={port} ./server')")
+	}
+	s.Command.Line = given[0]
+	return s, nil
+}
+
+func isURL(text string) bool {
+	return strings.HasPrefix(text, "ws://") || strings.HasPrefix(text, "wss://")
+}
+
+// Restarts reports whether the side is started anew for every pair.
+func (s *Side) Restarts() bool { return s.Command.Line != "" }
+
+// Label names the side without its secrets.
+func (s *Side) Label(plan *scenario.Plan) string {
+	if s.Restarts() {
+		return launch.Name(s.Command.Line)
+	}
+	var labels []string
+	for _, u := range s.URLs {
+		p := *plan
+		p.Target.URL = u
+		labels = append(labels, p.Redacted().Target.URL)
+	}
+	return strings.Join(labels, " ")
+}
+
 // A host is a side's server in one pair. The nil host has none.
 type host struct {
 	server *launch.Server // nil for an address
@@ -29,7 +83,7 @@ type host struct {
 
 // open starts the side's server for a pair, from 0, or takes its address.
 func (s *Side) open(ctx context.Context, pair int) (*host, error) {
-	if s.Command.Line == "" {
+	if !s.Restarts() {
 		return &host{url: s.withPath(s.URLs[pair%len(s.URLs)])}, nil
 	}
 	server, err := s.Command.Start(ctx)
