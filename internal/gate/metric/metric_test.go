@@ -122,6 +122,25 @@ func TestAnAttemptThatRanOutOfTimeIsLongerThanAllOthers(t *testing.T) {
 	}
 }
 
+func TestAnAttemptThatRanOutOfTimeLastedAtLeastTheLimitOfItsPhase(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"close_handshake.p99": 5 * time.Second, "give_up.p50": 5 * time.Second, "fin.p99": time.Second, "teardown.max": time.Second,
+	} {
+		if got := parse(t, text).Limit(5*time.Second, time.Second); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestARateIsOfTheConnectionsThatOpened(t *testing.T) {
+	s := summary(map[string]map[stats.Class]int{"active": {stats.Clean: 3}})
+	s.Connections.Started++
+	s.Add(&stats.Outcome{Class: stats.Interrupted}, nil) // while it was opening
+	if got := parse(t, "premature.rate").Tally(s); got.Of != 3 {
+		t.Errorf("of %d connections, want the 3 that opened", got.Of)
+	}
+}
+
 func TestATimeoutBelongsToThePhaseThatDidNotEnd(t *testing.T) {
 	all := []stats.Phase{stats.CloseHandshake, stats.CloseScheduled, stats.Notice, stats.FIN, stats.Teardown, stats.GiveUp}
 	for _, c := range []struct {

@@ -87,7 +87,7 @@ func (r Rule) atLeast(s metric.Sample, run Run) float64 {
 		return late
 	}
 	share := float64(s.Late) / float64(s.N())
-	return float64(s.Hist.Mean())*(1-share) + late*share
+	return float64(float64(s.Hist.Mean())*(1-share)) + float64(late*share) // not fused
 }
 
 // late is what an attempt that ran out of time lasted at least.

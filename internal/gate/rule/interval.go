@@ -95,7 +95,7 @@ func dispersion(tallies []metric.Tally) float64 {
 	p, chi := x/n, 0.0
 	for _, t := range tallies {
 		if t.Of > 0 {
-			off := float64(t.N) - float64(t.Of)*p
+			off := float64(t.N) - float64(float64(t.Of)*p) // not fused
 			chi += off * off / (float64(t.Of) * p * (1 - p))
 		}
 	}

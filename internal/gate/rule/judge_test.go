@@ -221,6 +221,12 @@ func TestRoundsThatDifferWidenTheIntervalAndNeverHideTheTail(t *testing.T) {
 	if alone.Verdict != gate.Pass || known.Verdict != gate.Inconclusive {
 		t.Errorf("alone %s from %v to %v; over rounds %s from %v to %v", alone.Verdict, *alone.Low, *alone.High, known.Verdict, *known.Low, *known.High)
 	}
+	if got := judge(t, "close_handshake.p50 > 11.6ms", Run{Total: total}); got.Verdict != gate.Pass {
+		t.Errorf("alone %s from %v", got.Verdict, *got.Low)
+	}
+	if got := judge(t, "close_handshake.p50 > 11.6ms", Run{Total: total, Rounds: rounds}); got.Verdict != gate.Inconclusive {
+		t.Errorf("over rounds %s from %v", got.Verdict, *got.Low)
+	}
 	// One round of twelve is bad: the rounds' centre hides it, the run's p99 not.
 	rounds[5] = summary(life{class: stats.Clean, n: 1100, close: 900 * ms})
 	total = summary()
@@ -229,6 +235,61 @@ func TestRoundsThatDifferWidenTheIntervalAndNeverHideTheTail(t *testing.T) {
 	}
 	if got := judge(t, "close_handshake.p99 < 50ms", Run{Total: total, Rounds: rounds}); got.Verdict == gate.Pass {
 		t.Errorf("a p99 of %v passes for a bound of 50ms", *got.Value)
+	}
+}
+
+func TestRoundsAreJoinedUntilTheySaySomething(t *testing.T) {
+	rounds := func(n, closes int) (Run, []*stats.Summary) {
+		run := Run{Total: summary(), Close: 35 * time.Second}
+		for range n {
+			run.Rounds = append(run.Rounds, summary(life{class: stats.Clean, n: closes, close: time.Millisecond}))
+			run.Total.Merge(run.Rounds[len(run.Rounds)-1])
+		}
+		return run, run.Rounds
+	}
+	for _, c := range []struct {
+		rule      string
+		n, closes int
+		want      string
+	}{
+		{"close_handshake.p50 < 50ms", 200, 20, "over 50 rounds"},
+		{"close_handshake.p50 < 50ms", 30, 7, "over 10 rounds"},
+		{"close_handshake.p99 < 50ms", 30, 100, "sampling error only"},
+		{"close_handshake.p99 < 50ms", 60, 100, "over 6 rounds"},
+		{"close_handshake.mean < 50ms", 60, 100, "over 30 rounds"},
+	} {
+		run, _ := rounds(c.n, c.closes)
+		if got := judge(t, c.rule, run); !strings.HasSuffix(got.Reason, c.want) {
+			t.Errorf("%s over %d rounds of %d: %s, want %s", c.rule, c.n, c.closes, got.Reason, c.want)
+		}
+	}
+	// Rounds that are all alike do not make the run more certain than it is.
+	alike, _ := rounds(12, 100)
+	known := judge(t, "close_handshake.p50 < 50ms", alike)
+	alike.Rounds = nil
+	alone := judge(t, "close_handshake.p50 < 50ms", alike)
+	if *known.Low != *alone.Low || *known.High != *alone.High {
+		t.Errorf("rounds that are alike change the interval from %v to %v to one from %v to %v", *alone.Low, *alone.High, *known.Low, *known.High)
+	}
+	// Rounds in which the median ran out of time have no upper limit.
+	run, list := rounds(12, 100)
+	for _, s := range list[:9] {
+		add(s, life{class: stats.CloseTimeout, n: 150})
+	}
+	run.Total = summary()
+	for _, s := range list {
+		run.Total.Merge(s)
+	}
+	if got := judge(t, "close_handshake.p50 < 50ms", run); got.High != nil || got.Value != nil || got.Verdict == gate.Pass {
+		t.Errorf("%s up to %v", got.Verdict, got.High)
+	}
+}
+
+func TestAMeanCountsWhatRanOutOfTimeWithTheLimit(t *testing.T) {
+	run := Run{Total: summary(life{class: stats.Clean, n: 3, close: time.Second}, life{class: stats.CloseTimeout, n: 1}), Close: 9 * time.Second}
+	got := judge(t, "close_handshake.mean < 2s", run)
+	if got.Verdict != gate.Fail || got.High != nil || math.Abs(*got.Low-3.025e9) > 1e7 {
+		t.Errorf("%s from %v to %v", got.Verdict, *got.Low, got.High)
 	}
 }
 

@@ -87,10 +87,8 @@ func (f *File) Judge() (Verdict, error) {
 		}
 		if reason := incomparable(p, s); reason != "" {
 			// What the pairs before it decide stays decided.
-			if unmeasured(terms, pairs) == "" {
-				if v := f.Contract.judge(terms, invariants, pairs); v.Verdict == gate.Fail || v.Verdict == gate.Pass {
-					return v, nil
-				}
+			if v := f.Contract.judge(terms, invariants, pairs); v.Verdict == gate.Fail || v.Verdict == gate.Pass {
+				return v, nil
 			}
 			return refuse(i, fmt.Sprintf("pair %d: %s", i+1, reason))
 		}

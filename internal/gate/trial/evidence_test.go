@@ -1,0 +1,160 @@
+package trial
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsload/wsload/internal/gate"
+	"github.com/wsload/wsload/internal/gate/metric"
+	"github.com/wsload/wsload/stats"
+)
+
+func term(t *testing.T, of Term) gated {
+	t.Helper()
+	c := Contract{Terms: []Term{of}}
+	terms, _, err := c.terms([]string{"active", "slow"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return terms[0]
+}
+
+func p50(t *testing.T) gated {
+	t.Helper()
+	return term(t, Term{Metric: "close_handshake.p50", Tolerance: 50_000, MustDetect: 100_000})
+}
+
+func TestAnAttemptThatRanOutOfTimeCountsForWhatItShowsOnly(t *testing.T) {
+	known, late := value{d: 1000}, value{d: 4000, late: true}
+	never := math.Inf(-1)
+	for _, c := range []struct {
+		name         string
+		a, b         value
+		above, below float64
+		low, high    bool // whether the change is bounded
+	}{
+		{"both known", known, value{d: 2100}, 2, -(2100.0 / 1100), true, true},
+		{"b late", known, late, 4000.0 / 1050, never, true, false},
+		{"a late", late, known, never, 4400.0 / 1000, false, true},
+		{"both late", late, late, never, never, false, false},
+		{"both at the tolerance", known, value{d: 1050}, 0, 1100.0 / 1050, true, true},
+	} {
+		q := &quantiles{term: p50(t).Term, doubt: func(int) string { return "" }}
+		for i := range 10 {
+			q.units = append(q.units, unit{c.a, c.b, i + 1})
+		}
+		d := q.distances(10)
+		if d.above[0] != c.above || math.Abs(d.below[0]-c.below) > 1e-12 && d.below[0] != c.below {
+			t.Errorf("%s: %v above what is tolerated and %v below what must be detected, want %v and %v", c.name, d.above[0], d.below[0], c.above, c.below)
+		}
+		var f Finding
+		q.describe(10, looks(1, false)[0], &f)
+		if (f.Low != nil) != c.low || (f.High != nil) != c.high {
+			t.Errorf("%s: the change is from %v to %v", c.name, f.Low, f.High)
+		}
+	}
+}
+
+func TestAUnitCountsFromItsLastPairAndNeedsBothTails(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var pairs []measured
+	for range 5 {
+		a, b := usual(), usual()
+		a.closes, a.premature = 15, 85 // 7.5 beyond the median
+		pairs = append(pairs, measured{a.summary(rng), b.summary(rng)})
+	}
+	q := newQuantiles(p50(t), pairs, 0, 0)
+	for k, want := range []int{0, 0, 1, 1, 2, 2} {
+		if got := len(q.upTo(k)); got != want {
+			t.Errorf("%d pairs make %d units, want %d", k, got, want)
+		}
+	}
+}
+
+func TestARateFailsOnlyWithAnExcessInTheSumAndPassesOnlyWithoutOne(t *testing.T) {
+	one := term(t, Term{Metric: "unexpected.rate", Tolerance: 100_000, MustDetect: 500_000, Excess: 100, MustExcess: 1000})
+	for _, c := range []struct {
+		name string
+		a, b func(i int) metric.Tally
+		want gate.Verdict
+		says string
+	}{
+		{"1 in 20,000 in every pair", tallies(0, 20000), tallies(1, 20000), gate.Pass, ""},
+		{"3 in 20,000 in every pair", tallies(0, 20000), tallies(3, 20000), gate.Fail, ""},
+		{"no attempts on one side", tallies(0, 2000), tallies(0, 0), gate.Inconclusive, "neither"},
+		{"a burst", tallies(0, 2000), func(i int) metric.Tally { return metric.Tally{N: uint64(i / 9 * 100), Of: 2000} }, gate.Inconclusive, "burst"},
+	} {
+		r := &rates{term: one.Term}
+		for i := range 10 {
+			r.a, r.b = append(r.a, c.a(i)), append(r.b, c.b(i))
+		}
+		k := &contender{term: one, evidence: r}
+		got, _ := course([]*contender{k}, looks(1, false), 10)
+		if got != c.want {
+			t.Errorf("%s: %s, want %s (p %v and %v)", c.name, got, c.want, *k.pFail, *k.pPass)
+		}
+		if f := k.finding(empty(10), looks(1, false)[0], looks(1, false)); !strings.Contains(f.Reason, c.says) {
+			t.Errorf("%s: %s", c.name, f.Reason)
+		}
+	}
+	// What is below the excess and cannot pass either says so.
+	one.MustExcess = 101
+	r := &rates{term: one.Term}
+	for i := range 10 {
+		r.a, r.b = append(r.a, tallies(0, 20000)(i)), append(r.b, metric.Tally{N: uint64(1 + i%5), Of: 20000})
+		if i%5 > 0 {
+			r.b[i].N = 1 + uint64(i%2)*2
+		}
+	}
+	k := &contender{term: one, evidence: r}
+	if got, _ := course([]*contender{k}, looks(1, false), 10); got == gate.Fail {
+		t.Errorf("an excess of %v fails", share(total(r.b)))
+	}
+}
+
+func tallies(n, of uint64) func(int) metric.Tally {
+	return func(int) metric.Tally { return metric.Tally{N: n, Of: of} }
+}
+
+// empty is pairs without anything in them.
+func empty(n int) []measured {
+	pairs := make([]measured, n)
+	for i := range pairs {
+		pairs[i] = measured{stats.NewSummary(nil), stats.NewSummary(nil)}
+	}
+	return pairs
+}
+
+func TestATenthOfAQuantileIsTooMuchLagToShowThatNothingChanged(t *testing.T) {
+	fin := term(t, Term{Metric: "fin.p50", Tolerance: 50_000, MustDetect: 100_000})
+	rng := rand.New(rand.NewPCG(1, 1))
+	for lag, doubtful := range map[time.Duration]bool{ms / 20: false, ms / 5: true} {
+		quiet, busy := usual(), usual()
+		quiet.fin, busy.fin = ms, ms
+		quiet.lag, busy.lag = ms/20, lag
+		for _, p := range []measured{{quiet.summary(rng), busy.summary(rng)}, {busy.summary(rng), quiet.summary(rng)}} {
+			if got := doubt(fin.metric, []measured{p}); (got != "") != doubtful {
+				t.Errorf("a lag of %s in a duration of 1ms: %q", lag, got)
+			}
+			if got := doubt(p50(t).metric, []measured{p}); got != "" {
+				t.Errorf("a row of kernel stamps is in doubt: %q", got)
+			}
+		}
+	}
+}
+
+func TestAMetricPassesAtTheFirstLookThatShowsIt(t *testing.T) {
+	logs := make([]float64, 14)
+	for i := range logs {
+		logs[i] = 0.1 * float64(i%3-1)
+	}
+	early := &contender{term: p50(t), evidence: quantileOf(p50(t).Term, make([]float64, 14), 0)}
+	late := &contender{term: p50(t), evidence: quantileOf(p50(t).Term, logs, 0)}
+	verdict, pairs := course([]*contender{early, late}, looks(2, false), 14)
+	if verdict != gate.Pass || pairs != 14 || early.passed != 10 || late.passed != 14 {
+		t.Errorf("%s after %d pairs, the metrics after %d and %d", verdict, pairs, early.passed, late.passed)
+	}
+}
