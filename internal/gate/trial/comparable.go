@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/wsload/wsload/internal/gate/metric"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -27,7 +26,7 @@ func incomparable(p *Pair, s measured) string {
 		name string
 		arm  *Arm
 		sum  *stats.Summary
-	}{{"a", &p.A, s.a}, {"b", &p.B, s.b}} {
+	}{{"a", &p.A, s[0]}, {"b", &p.B, s[1]}} {
 		lag := side.sum.Row(stats.OpenLag).Hist.Quantile(0.99)
 		switch {
 		case side.sum.Connections.Started == 0:
@@ -41,36 +40,9 @@ func incomparable(p *Pair, s measured) string {
 				side.name, lag.Round(time.Millisecond))
 		}
 	}
-	a, b := s.a.Connections.Started, s.b.Connections.Started
+	a, b := s[0].Connections.Started, s[1].Connections.Started
 	if (max(a, b)-min(a, b))*attemptsPer > max(a, b) {
 		return fmt.Sprintf("%d attempts on a and %d on b: they must not differ by more than 1%%", a, b)
 	}
 	return ""
-}
-
-// unmeasured names a metric that one side has no data for over all pairs, ""
-// where there is none.
-func unmeasured(terms []gated, pairs []measured) string {
-	for _, t := range terms {
-		var a, b uint64
-		for _, p := range pairs {
-			a, b = a+attempts(t.metric, p.a), b+attempts(t.metric, p.b)
-		}
-		switch {
-		case a == 0 && b == 0:
-			return t.Metric + ": never measured on either side"
-		case a == 0:
-			return t.Metric + ": never measured on a"
-		case b == 0:
-			return t.Metric + ": never measured on b"
-		}
-	}
-	return ""
-}
-
-func attempts(m metric.Metric, s *stats.Summary) uint64 {
-	if m.Kind() == metric.Rate {
-		return m.Tally(s).Of
-	}
-	return m.Sample(s).N()
 }

@@ -42,7 +42,7 @@ func TestAnAttemptThatRanOutOfTimeCountsForWhatItShowsOnly(t *testing.T) {
 		{"both late", late, late, never, never, false, false},
 		{"both at the tolerance", known, value{d: 1050}, 0, 1100.0 / 1050, true, true},
 	} {
-		q := &quantiles{term: p50(t).Term, doubt: func(int) string { return "" }}
+		q := newQuantiles(p50(t), 0)
 		for i := range 10 {
 			q.units = append(q.units, unit{c.a, c.b, i + 1})
 		}
@@ -60,13 +60,12 @@ func TestAnAttemptThatRanOutOfTimeCountsForWhatItShowsOnly(t *testing.T) {
 
 func TestAUnitCountsFromItsLastPairAndNeedsBothTails(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	var pairs []measured
+	q := newQuantiles(p50(t), 0)
 	for range 5 {
 		a, b := usual(), usual()
 		a.closes, a.premature = 15, 85 // 7.5 beyond the median
-		pairs = append(pairs, measured{a.summary(rng), b.summary(rng)})
+		q.add(measured{a.summary(rng), b.summary(rng)})
 	}
-	q := newQuantiles(p50(t), pairs, 0, 0)
 	for k, want := range []int{0, 0, 1, 1, 2, 2} {
 		if got := len(q.upTo(k)); got != want {
 			t.Errorf("%d pairs make %d units, want %d", k, got, want)
@@ -84,25 +83,26 @@ func TestARateFailsOnlyWithAnExcessInTheSumAndPassesOnlyWithoutOne(t *testing.T)
 	}{
 		{"1 in 20,000 in every pair", tallies(0, 20000), tallies(1, 20000), gate.Pass, ""},
 		{"3 in 20,000 in every pair", tallies(0, 20000), tallies(3, 20000), gate.Fail, ""},
-		{"no attempts on one side", tallies(0, 2000), tallies(0, 0), gate.Inconclusive, "neither"},
+		{"no attempts on one side", tallies(0, 2000), tallies(0, 0), gate.Inconclusive, "never measured on b"},
+		{"no attempts in most pairs of b", tallies(0, 2000), func(i int) metric.Tally { return metric.Tally{Of: uint64(i / 7 * 2000)} }, gate.Inconclusive, "neither"},
 		{"a burst", tallies(0, 2000), func(i int) metric.Tally { return metric.Tally{N: uint64(i / 9 * 100), Of: 2000} }, gate.Inconclusive, "burst"},
 	} {
-		r := &rates{term: one.Term}
+		r := &rates{gated: one}
 		for i := range 10 {
 			r.a, r.b = append(r.a, c.a(i)), append(r.b, c.b(i))
 		}
 		k := &contender{term: one, evidence: r}
-		got, _ := course([]*contender{k}, looks(1, false), 10)
+		got, _ := run([]*contender{k}, 10)
 		if got != c.want {
 			t.Errorf("%s: %s, want %s (p %v and %v)", c.name, got, c.want, *k.pFail, *k.pPass)
 		}
-		if f := k.finding(empty(10), looks(1, false)[0], looks(1, false)); !strings.Contains(f.Reason, c.says) {
+		if f := k.finding(10, looks(1, false)[0], looks(1, false)); !strings.Contains(f.Reason, c.says) {
 			t.Errorf("%s: %s", c.name, f.Reason)
 		}
 	}
 	// What is below the excess and cannot pass either says so.
 	one.MustExcess = 101
-	r := &rates{term: one.Term}
+	r := &rates{gated: one}
 	for i := range 10 {
 		r.a, r.b = append(r.a, tallies(0, 20000)(i)), append(r.b, metric.Tally{N: uint64(1 + i%5), Of: 20000})
 		if i%5 > 0 {
@@ -110,22 +110,13 @@ func TestARateFailsOnlyWithAnExcessInTheSumAndPassesOnlyWithoutOne(t *testing.T)
 		}
 	}
 	k := &contender{term: one, evidence: r}
-	if got, _ := course([]*contender{k}, looks(1, false), 10); got == gate.Fail {
+	if got, _ := run([]*contender{k}, 10); got == gate.Fail {
 		t.Errorf("an excess of %v fails", share(total(r.b)))
 	}
 }
 
 func tallies(n, of uint64) func(int) metric.Tally {
 	return func(int) metric.Tally { return metric.Tally{N: n, Of: of} }
-}
-
-// empty is pairs without anything in them.
-func empty(n int) []measured {
-	pairs := make([]measured, n)
-	for i := range pairs {
-		pairs[i] = measured{stats.NewSummary(nil), stats.NewSummary(nil)}
-	}
-	return pairs
 }
 
 func TestATenthOfAQuantileIsTooMuchLagToShowThatNothingChanged(t *testing.T) {
@@ -136,12 +127,44 @@ func TestATenthOfAQuantileIsTooMuchLagToShowThatNothingChanged(t *testing.T) {
 		quiet.fin, busy.fin = ms, ms
 		quiet.lag, busy.lag = ms/20, lag
 		for _, p := range []measured{{quiet.summary(rng), busy.summary(rng)}, {busy.summary(rng), quiet.summary(rng)}} {
-			if got := doubt(fin.metric, []measured{p}); (got != "") != doubtful {
+			user, kernel := newQuantiles(fin, 0), newQuantiles(p50(t), 0)
+			user.add(p)
+			kernel.add(p)
+			if got := user.doubt(); (got != "") != doubtful {
 				t.Errorf("a lag of %s in a duration of 1ms: %q", lag, got)
 			}
-			if got := doubt(p50(t).metric, []measured{p}); got != "" {
+			if got := kernel.doubt(); got != "" {
 				t.Errorf("a row of kernel stamps is in doubt: %q", got)
 			}
+		}
+	}
+}
+
+func TestClosesThatBeganLateHideAChangeOfWhatCountsFromThePlan(t *testing.T) {
+	late := func(lag time.Duration) *stats.Summary {
+		s := stats.NewSummary(mix())
+		for range 100 {
+			o := stats.Outcome{Class: stats.Clean, Opened: true}
+			o.Phases[stats.CloseScheduled] = stats.Sample{D: 10 * ms, OK: true, Kernel: true}
+			o.Phases[stats.CloseLag] = stats.Sample{D: lag, OK: true}
+			o.Phases[stats.ReadLag] = stats.Sample{D: lag, OK: true, Kernel: true}
+			s.Add(&o, nil)
+		}
+		return s
+	}
+	for _, c := range []struct {
+		metric   string
+		lag      time.Duration
+		doubtful bool
+	}{
+		{"close_scheduled.p50", ms / 2, false},
+		{"close_scheduled.p50", 2 * ms, true},
+		{"close_lag.p50", 2 * ms, false}, // it is the tool's lag itself
+	} {
+		q := newQuantiles(term(t, Term{Metric: c.metric, Tolerance: 50_000, MustDetect: 100_000}), 0)
+		q.add(measured{late(0), late(c.lag)})
+		if got := q.doubt(); (got != "") != c.doubtful {
+			t.Errorf("%s with a lag of %s: %q", c.metric, c.lag, got)
 		}
 	}
 }
@@ -153,7 +176,7 @@ func TestAMetricPassesAtTheFirstLookThatShowsIt(t *testing.T) {
 	}
 	early := &contender{term: p50(t), evidence: quantileOf(p50(t).Term, make([]float64, 14), 0)}
 	late := &contender{term: p50(t), evidence: quantileOf(p50(t).Term, logs, 0)}
-	verdict, pairs := course([]*contender{early, late}, looks(2, false), 14)
+	verdict, pairs := run([]*contender{early, late}, 14)
 	if verdict != gate.Pass || pairs != 14 || early.passed != 10 || late.passed != 14 {
 		t.Errorf("%s after %d pairs, the metrics after %d and %d", verdict, pairs, early.passed, late.passed)
 	}

@@ -75,41 +75,35 @@ func (f *File) Judge() (Verdict, error) {
 	case len(f.Pairs) > MaxPairs:
 		return Verdict{}, fmt.Errorf("read verdict file: %d pairs, a trial has at most %d", len(f.Pairs), MaxPairs)
 	}
-	var pairs []measured
+	course, answer := newCourse(&f.Contract, terms, invariants), gate.Inconclusive
+	scratch := measured{stats.NewSummary(f.Mix), stats.NewSummary(f.Mix)}
 	for i := range f.Pairs {
 		p := &f.Pairs[i]
 		if want := Order(f.Seed, i); p.Order != want {
 			return Verdict{}, fmt.Errorf("read verdict file: pair %d has the order %q, and by the seed %q (the file was changed)", i+1, p.Order, want)
 		}
-		s, err := f.measure(p)
-		if err != nil {
+		if err := p.measure(scratch); err != nil {
 			return Verdict{}, fmt.Errorf("read verdict file: pair %d: %w", i+1, err)
 		}
-		if reason := incomparable(p, s); reason != "" {
-			// What the pairs before it decide stays decided.
-			if v := f.Contract.judge(terms, invariants, pairs); v.Verdict == gate.Fail || v.Verdict == gate.Pass {
-				return v, nil
-			}
+		if reason := incomparable(p, scratch); reason != "" {
 			return refuse(i, fmt.Sprintf("pair %d: %s", i+1, reason))
 		}
-		pairs = append(pairs, s)
+		if answer = course.add(scratch); answer != gate.Inconclusive {
+			break // what comes after the verdict has no say
+		}
 	}
-	if reason := unmeasured(terms, pairs); reason != "" {
-		return refuse(len(pairs), reason)
-	}
-	return f.Contract.judge(terms, invariants, pairs), nil
+	return course.verdict(answer), nil
 }
 
-// measure makes summaries of a pair.
-func (f *File) measure(p *Pair) (measured, error) {
-	s := measured{stats.NewSummary(f.Mix), stats.NewSummary(f.Mix)}
-	if err := p.A.Span.AddTo(s.a); err != nil {
-		return s, fmt.Errorf("a: %w", err)
+// measure fills the summaries with what the pair's sides did.
+func (p *Pair) measure(into measured) error {
+	for i, arm := range []*Arm{&p.A, &p.B} {
+		into[i].Reset()
+		if err := arm.Span.AddTo(into[i]); err != nil {
+			return fmt.Errorf("%s: %w", "ab"[i:i+1], err)
+		}
 	}
-	if err := p.B.Span.AddTo(s.b); err != nil {
-		return s, fmt.Errorf("b: %w", err)
-	}
-	return s, nil
+	return nil
 }
 
 // Encode judges the pairs and writes the file with the verdict. The bytes

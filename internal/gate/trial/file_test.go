@@ -3,8 +3,11 @@ package trial
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +18,8 @@ import (
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/stats"
 )
+
+var update = flag.Bool("update", false, "write testdata anew")
 
 func mix() []stats.Entry {
 	return []stats.Entry{{Name: "active", Mode: "active"}, {Name: "slow", Mode: "passive"}}
@@ -162,8 +167,9 @@ func TestATrialHasFourAnswers(t *testing.T) {
 		{"fewer attempts on one side", file(10, with(func(i int, a, b *arm) { b.closes -= 20 })), gate.NotComparable, 0, "1000 attempts on a and 980 on b"},
 		{"nothing attempted", file(10, with(func(i int, a, b *arm) { *b = arm{} })), gate.NotComparable, 0, "b: nothing was attempted"},
 		{"nothing opened", file(10, with(func(i int, a, b *arm) { *b = arm{notOpened: 1000} })), gate.NotComparable, 0, "b: no connection opened"},
-		{"a metric that was not measured", file(10, with(func(i int, a, b *arm) { *b = arm{premature: 1000} })),
-			gate.NotComparable, 10, "close_handshake.p50: never measured on b"},
+		{"nothing but errors in b", file(10, with(func(i int, a, b *arm) { *b = arm{premature: 1000} })), gate.Fail, 10, "unexpected.rate"},
+		{"a metric that was not measured", edit(file(14, alike(usual())), func(f *File) { f.Contract.Terms[0].Metric = "slow.notice.p50" }),
+			gate.NotComparable, 14, "slow.notice.p50: never measured on either side"},
 		{"no pairs", file(0, nil), gate.NotComparable, 0, "no pairs"},
 		{"different loads", edit(file(10, alike(usual())), func(f *File) { f.B.Load = "another" }), gate.NotComparable, 0, "different loads"},
 		{"an invariant without attempts", edit(file(10, alike(usual())), func(f *File) {
@@ -258,6 +264,46 @@ func TestAVerdictIsComputedAgainToTheSameBytes(t *testing.T) {
 	}
 }
 
+// The stored file was written by an earlier computation. That it comes out the
+// same is what lets a verdict be checked on another machine and by a later
+// version. Where a change to the rules is meant, Schema changes too, and
+// -update writes the file anew.
+func TestAStoredVerdictComesOutTheSame(t *testing.T) {
+	const path = "testdata/verdict.json"
+	if *update {
+		f := file(20, func(i int) (arm, arm) {
+			a, b := usual(), usual()
+			a.timeouts, b.timeouts = i%2, 1-i%2
+			a.closes, b.closes = 60-a.timeouts, 60-b.timeouts
+			b.handshake += time.Duration(i%5) * 400 * time.Microsecond
+			return a, b
+		})
+		f.Contract.Terms[1].Metric = "active.close_handshake.p90"
+		text, err := f.Encode()
+		if err == nil {
+			err = os.WriteFile(path, text, 0o666)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Compute(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(stored, again) {
+		before, after := new(File), new(File)
+		if err := errors.Join(json.Unmarshal(stored, before), json.Unmarshal(again, after)); err != nil {
+			t.Fatal(err)
+		}
+		t.Errorf("the verdict changes:\n%s", cmp.Diff(before.Verdict, after.Verdict))
+	}
+}
+
 func TestAFileThatIsNotATrialIsRefused(t *testing.T) {
 	good, err := file(10, alike(arm{closes: 20, handshake: ms})).Encode()
 	if err != nil {
@@ -291,6 +337,24 @@ func TestAFileThatIsNotATrialIsRefused(t *testing.T) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
+}
+
+func FuzzComputeNeverPanicsAndIsStable(f *testing.F) {
+	few := arm{closes: 21, handshake: ms, timeouts: 1}
+	seed, err := file(1, alike(few)).Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		once, err := Compute(text)
+		if err != nil {
+			return
+		}
+		if twice, err := Compute(once); err != nil || !bytes.Equal(once, twice) {
+			t.Errorf("computed again it differs: %v", err)
+		}
+	})
 }
 
 func TestTheCoinIsFairAndComesFromTheSeed(t *testing.T) {

@@ -3,6 +3,7 @@ package trial
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/gate/metric"
@@ -39,8 +40,8 @@ type Finding struct {
 	PPass  *float64 `json:"p_pass"` // of the test against what must be detected, at the last look
 }
 
-// measured is a pair as summaries.
-type measured struct{ a, b *stats.Summary }
+// measured is a pair as summaries: what a did, and what b did.
+type measured [2]*stats.Summary
 
 // distances are what the two tests look at.
 type distances struct {
@@ -53,8 +54,11 @@ type distances struct {
 
 // evidence is the numbers of the pairs on one metric.
 type evidence interface {
-	distances(k int) distances
-	describe(k int, at look, f *Finding)
+	add(pair measured)
+	distances(k int) distances           // of the first k pairs
+	describe(k int, at look, f *Finding) // the change in the first k pairs
+	overall() (a, b *float64)            // the metric itself
+	attempts() (a, b uint64)
 }
 
 // contender is a term in the course of a trial.
@@ -79,77 +83,106 @@ func (c *contender) look(at look) {
 	}
 }
 
-// course runs the looks over the evidence of n pairs, and returns the verdict
-// and the number of pairs at which it fell: the first look at which a metric
-// fails, or after which all have passed.
-func course(all []*contender, looks []look, n int) (gate.Verdict, int) {
-	for _, at := range looks {
-		if at.pairs > n {
-			break
+// A course is a trial as it goes on, pair by pair.
+type course struct {
+	looks      []look
+	contenders []*contender
+	invariants []*invariant
+	pairs      int // so far
+}
+
+func newCourse(c *Contract, terms []gated, invariants []metric.Metric) *course {
+	t := &course{looks: looks(len(terms), c.Strict)}
+	for _, g := range terms {
+		one := &contender{term: g}
+		if g.metric.Kind() == metric.Rate {
+			one.evidence = &rates{gated: g}
+		} else {
+			one.evidence = newQuantiles(g, g.metric.Limit(c.Close, c.FIN))
+		}
+		t.contenders = append(t.contenders, one)
+	}
+	for _, m := range invariants {
+		t.invariants = append(t.invariants, &invariant{metric: m})
+	}
+	return t
+}
+
+// add takes the next pair and returns what the pairs so far decide: Fail where
+// a metric fails or an invariant is broken, Pass where all metrics have passed,
+// else Inconclusive.
+func (t *course) add(pair measured) gate.Verdict {
+	for _, c := range t.contenders {
+		c.evidence.add(pair)
+	}
+	for _, i := range t.invariants {
+		i.add(pair)
+	}
+	verdict := t.step()
+	for _, i := range t.invariants {
+		if i.broken() {
+			verdict = gate.Fail
+		}
+	}
+	return verdict
+}
+
+// step counts a pair and makes the tests if it is time for a look.
+func (t *course) step() gate.Verdict {
+	t.pairs++
+	for _, at := range t.looks {
+		if at.pairs != t.pairs {
+			continue
 		}
 		failed, passed := false, true
-		for _, c := range all {
+		for _, c := range t.contenders {
 			c.look(at)
 			failed = failed || c.failed
 			passed = passed && c.passed > 0
 		}
 		switch {
 		case failed:
-			return gate.Fail, at.pairs
+			return gate.Fail
 		case passed:
-			return gate.Pass, at.pairs
+			return gate.Pass
 		}
 	}
-	return gate.Inconclusive, n
+	return gate.Inconclusive
 }
 
-// judge judges the pairs in their order, and stops at the first that decides.
-func (c *Contract) judge(terms []gated, invariants []metric.Metric, pairs []measured) Verdict {
-	all := make([]*contender, len(terms))
-	for i, t := range terms {
-		all[i] = &contender{term: t, evidence: c.evidence(t, pairs)}
-	}
-	looks := looks(len(terms), c.Strict)
-	out := Verdict{Findings: []Finding{}}
-	n, broken := len(pairs), firstBroken(invariants, pairs)
-	if broken > 0 {
-		n = broken
-	}
-	out.Verdict, out.Pairs = course(all, looks, n)
-	if broken > 0 && out.Pairs == broken {
-		out.Verdict = gate.Fail
-	}
-	next := looks[len(looks)-1]
-	for i := len(looks) - 1; i >= 0 && looks[i].pairs >= out.Pairs; i-- {
-		next = looks[i]
-	}
-	for _, one := range all {
-		out.Findings = append(out.Findings, one.finding(pairs[:out.Pairs], next, looks))
-	}
-	for _, m := range invariants {
-		out.Findings = append(out.Findings, invariant(m, pairs[:out.Pairs]))
-	}
-	for _, f := range out.Findings {
-		if f.Verdict == gate.NoData && out.Verdict != gate.Fail {
-			out.Verdict = gate.NotComparable // an invariant that could not be broken
+// verdict says where the trial stands after a pair that gave that answer.
+func (t *course) verdict(answer gate.Verdict) Verdict {
+	v := Verdict{Verdict: answer, Pairs: t.pairs, Findings: []Finding{}}
+	next := t.looks[len(t.looks)-1]
+	for _, at := range slices.Backward(t.looks) {
+		if at.pairs >= t.pairs {
+			next = at
 		}
 	}
-	out.Reason = out.reason(looks)
-	return out
-}
-
-func (c *Contract) evidence(t gated, pairs []measured) evidence {
-	if t.metric.Kind() == metric.Rate {
-		return newRates(t, pairs)
+	for _, c := range t.contenders {
+		v.Findings = append(v.Findings, c.finding(t.pairs, next, t.looks))
 	}
-	return newQuantiles(t, pairs, c.Close, c.FIN)
+	for _, i := range t.invariants {
+		v.Findings = append(v.Findings, i.finding(t.pairs))
+	}
+	for _, f := range v.Findings {
+		if f.Verdict == gate.NoData && v.Verdict != gate.Fail {
+			v.Verdict = gate.NotComparable
+		}
+	}
+	v.Reason = v.reason(t.looks)
+	return v
 }
 
 // finding says how the metric stands.
-func (c *contender) finding(pairs []measured, at look, looks []look) Finding {
+func (c *contender) finding(pairs int, at look, looks []look) Finding {
 	f := Finding{Metric: c.term.Metric, Verdict: gate.Inconclusive, PFail: c.pFail, PPass: c.pPass}
-	f.A, f.B = c.overall(pairs, false), c.overall(pairs, true)
-	c.evidence.describe(len(pairs), at, &f)
+	if side := unmeasured(c.evidence.attempts()); side != "" {
+		f.Verdict, f.Reason = gate.NoData, "never measured on "+side
+		return f
+	}
+	f.A, f.B = c.evidence.overall()
+	c.evidence.describe(pairs, at, &f)
 	least := rank.LeastValues(looks[len(looks)-1].fail)
 	switch {
 	case c.failed:
@@ -158,7 +191,7 @@ func (c *contender) finding(pairs []measured, at look, looks []look) Finding {
 		f.Verdict, f.Reason = gate.Pass, fmt.Sprintf("shown to be less than %s worse, after %d pairs", c.term.MustDetect, c.passed)
 	case c.pFail == nil:
 		f.Reason = fmt.Sprintf("no verdict before %d pairs", looks[0].pairs)
-	case f.Units < least && len(pairs) >= MaxPairs:
+	case f.Units < least && pairs >= MaxPairs:
 		f.Reason = fmt.Sprintf("not measurable: %d units of enough attempts and %d are needed (use longer pairs)", f.Units, least)
 	case c.last.barred != "":
 		f.Reason = c.last.barred
@@ -170,66 +203,45 @@ func (c *contender) finding(pairs []measured, at look, looks []look) Finding {
 	return f
 }
 
-// overall is the metric of one side over all pairs, nil where it is not known.
-func (c *contender) overall(pairs []measured, b bool) *float64 {
-	var tally metric.Tally
-	sample := metric.Sample{Hist: new(stats.Histogram)}
-	for _, p := range pairs {
-		s := p.a
-		if b {
-			s = p.b
-		}
-		if c.term.metric.Kind() == metric.Rate {
-			tally = total([]metric.Tally{tally, c.term.metric.Tally(s)})
-		} else {
-			join(&sample, c.term.metric.Sample(s))
-		}
-	}
-	if c.term.metric.Kind() == metric.Rate {
-		x := share(tally)
-		return &x
-	}
-	d, ok := sample.At(c.term.metric.Quant().Rank(sample.N()))
-	if !ok || sample.N() == 0 {
-		return nil
-	}
-	x := float64(d)
-	return &x
-}
-
-// firstBroken returns how many pairs there were when an invariant was broken
-// by b and not by a, 0 where none is.
-func firstBroken(invariants []metric.Metric, pairs []measured) int {
-	first := 0
-	for _, m := range invariants {
-		var a, b uint64
-		for i, p := range pairs {
-			a, b = a+m.Tally(p.a).N, b+m.Tally(p.b).N
-			if b > 0 && a == 0 && (first == 0 || i+1 < first) {
-				first = i + 1
-			}
-		}
-	}
-	return first
-}
-
-// invariant says whether a count stayed 0.
-func invariant(m metric.Metric, pairs []measured) Finding {
-	var a, b metric.Tally
-	for _, p := range pairs {
-		a, b = total([]metric.Tally{a, m.Tally(p.a)}), total([]metric.Tally{b, m.Tally(p.b)})
-	}
-	inA, inB := float64(a.N), float64(b.N)
-	f := Finding{Metric: m.String(), A: &inA, B: &inB, Units: len(pairs)}
+// unmeasured names the sides without attempts, "" for none.
+func unmeasured(a, b uint64) string {
 	switch {
-	case b.Of == 0 || a.Of == 0:
-		f.Verdict, f.Reason = gate.NoData, "there was no attempt in which it could have happened"
-	case b.N == 0:
-		f.Verdict, f.Reason = gate.Pass, "it did not happen"
-	case a.N == 0:
+	case a == 0 && b == 0:
+		return "either side"
+	case a == 0:
+		return "a"
+	case b == 0:
+		return "b"
+	}
+	return ""
+}
+
+// invariant is a count that must stay 0, in the course of a trial.
+type invariant struct {
+	metric metric.Metric
+	a, b   metric.Tally
+}
+
+func (i *invariant) add(pair measured) {
+	i.a = total([]metric.Tally{i.a, i.metric.Tally(pair[0])})
+	i.b = total([]metric.Tally{i.b, i.metric.Tally(pair[1])})
+}
+
+// broken reports whether it happened in b and not in a.
+func (i *invariant) broken() bool { return i.b.N > 0 && i.a.N == 0 }
+
+func (i *invariant) finding(pairs int) Finding {
+	inA, inB := float64(i.a.N), float64(i.b.N)
+	f := Finding{Metric: i.metric.String(), Verdict: gate.Pass, A: &inA, B: &inB, Units: pairs}
+	switch side := unmeasured(i.a.Of, i.b.Of); {
+	case i.broken():
 		f.Verdict, f.Reason = gate.Fail, "it must stay 0 and happens in b only"
+	case side != "":
+		f.Verdict, f.Reason = gate.NoData, "there was no attempt in which it could have happened on "+side
+	case i.b.N == 0:
+		f.Reason = "it did not happen"
 	default:
-		f.Verdict, f.Reason = gate.Pass, "it happens in a too, so it is no regression: judge it by a rule"
+		f.Reason = "it happens in a too, so it is no regression: judge it by a rule"
 	}
 	return f
 }

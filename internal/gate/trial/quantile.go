@@ -25,31 +25,58 @@ type unit struct {
 	end  int // number of pairs up to and with its last one
 }
 
-// quantiles is the evidence on a quantile.
+// quantiles is the evidence on a quantile. It keeps no pair, only what all of
+// them come to: a histogram is large.
 type quantiles struct {
-	term  Term
-	units []unit
-	// doubt says why the first k pairs may hide a small change, "" where they
-	// do not.
-	doubt func(k int) string
+	gated
+	limit  time.Duration // what an attempt that ran out of time lasted at least
+	units  []unit
+	pairs  int              // that were added
+	open   [2]metric.Sample // of the unit that is not complete yet
+	all    [2]side          // of all pairs
+	lagged bool             // some durations end on the clock of this process
 }
 
-// newQuantiles joins neighbouring pairs until both sides have enough attempts
-// beyond the quantile. What is left at the end is in no unit.
-func newQuantiles(t gated, pairs []measured, close, fin time.Duration) *quantiles {
-	q := &quantiles{term: t.Term, doubt: func(k int) string { return doubt(t.metric, pairs[:k]) }}
-	a, b := metric.Sample{Hist: new(stats.Histogram)}, metric.Sample{Hist: new(stats.Histogram)}
-	for i, p := range pairs {
-		join(&a, t.metric.Sample(p.a))
-		join(&b, t.metric.Sample(p.b))
-		if p := t.metric.Quant(); p.Beyond(a.N()) < tail || p.Beyond(b.N()) < tail {
-			continue
+// side is what one server did. The first of two is a, the second b.
+type side struct {
+	sample metric.Sample
+	// read and begun are the tool's own lags: reading what had arrived, and
+	// beginning a close.
+	read, begun *stats.Histogram
+}
+
+func newSide() side {
+	return side{metric.Sample{Hist: new(stats.Histogram)}, new(stats.Histogram), new(stats.Histogram)}
+}
+
+func newQuantiles(t gated, limit time.Duration) *quantiles {
+	return &quantiles{gated: t, limit: limit, open: [2]metric.Sample{newSide().sample, newSide().sample}, all: [2]side{newSide(), newSide()}}
+}
+
+// add takes a pair. Neighbouring pairs are joined until both sides have enough
+// attempts beyond the quantile; what is left at the end is in no unit.
+func (q *quantiles) add(pair measured) {
+	q.pairs++
+	full := true
+	for i, s := range pair {
+		sample := q.metric.Sample(s)
+		join(&q.open[i], sample)
+		join(&q.all[i].sample, sample)
+		if q.lagged = q.lagged || sample.Hist.Count() > 0 && sample.Clock == stats.ClockUser; q.lagged {
+			q.all[i].read.Merge(s.Row(stats.ReadLag).Hist)
 		}
-		limit := t.metric.Limit(close, fin)
-		q.units = append(q.units, unit{valueOf(t.metric, a, limit), valueOf(t.metric, b, limit), i + 1})
-		a, b = metric.Sample{Hist: new(stats.Histogram)}, metric.Sample{Hist: new(stats.Histogram)}
+		if q.metric.FromPlan() {
+			q.all[i].begun.Merge(s.Row(stats.CloseLag).Hist)
+		}
+		full = full && q.metric.Quant().Beyond(q.open[i].N()) >= tail
 	}
-	return q
+	if full {
+		q.units = append(q.units, unit{q.valueOf(q.open[0]), q.valueOf(q.open[1]), q.pairs})
+		for i := range q.open {
+			q.open[i].Hist.Reset()
+			q.open[i].Late = 0
+		}
+	}
 }
 
 func join(to *metric.Sample, s metric.Sample) {
@@ -57,10 +84,10 @@ func join(to *metric.Sample, s metric.Sample) {
 	to.Late += s.Late
 }
 
-func valueOf(m metric.Metric, s metric.Sample, limit time.Duration) value {
-	d, ok := s.At(m.Quant().Rank(s.N()))
+func (q *quantiles) valueOf(s metric.Sample) value {
+	d, ok := s.At(q.metric.Quant().Rank(s.N()))
 	if !ok {
-		d = max(limit, s.Hist.Max())
+		d = max(q.limit, s.Hist.Max())
 	}
 	return value{d: max(d, 1), late: !ok}
 }
@@ -77,24 +104,24 @@ func (q *quantiles) upTo(k int) []unit {
 // distances returns how far b is above what is tolerated, and below what must
 // be detected, in each unit of the first k pairs.
 func (q *quantiles) distances(k int) distances {
-	d := distances{barred: q.doubt(k)}
+	d := distances{barred: q.doubt()}
 	for _, u := range q.upTo(k) {
 		above, below := math.Inf(-1), math.Inf(-1)
 		a, b := float64(u.a.d), float64(u.b.d)
 		if !u.a.late { // else a may be as long as b
-			above = distance(b, q.limit(a, q.term.Tolerance))
+			above = distance(b, q.changed(a, q.Tolerance))
 		}
 		if !u.b.late { // else b may be longer than anything
-			below = distance(q.limit(a, q.term.MustDetect), b)
+			below = distance(q.changed(a, q.MustDetect), b)
 		}
 		d.above, d.below = append(d.above, above), append(d.below, below)
 	}
 	return d
 }
 
-// limit is a's value with a change on top, and no less than the floor of one.
-func (q *quantiles) limit(a float64, change Share) float64 {
-	return max(a*float64(whole+change)/whole, a+float64(q.term.Floor))
+// changed is a's value with a change on top, and no less than the floor of one.
+func (q *quantiles) changed(a float64, change Share) float64 {
+	return max(a*float64(whole+change)/whole, a+float64(q.Floor))
 }
 
 // distance is positive where x is above limit and negative where it is below.
@@ -138,4 +165,41 @@ func (q *quantiles) describe(k int, at look, f *Finding) {
 	if high.High < lateB && !math.IsInf(high.High, 1) {
 		f.High = &high.High
 	}
+}
+
+// overall is the quantile of both sides over all pairs, nil where it is among
+// the attempts that ran out of time.
+func (q *quantiles) overall() (a, b *float64) {
+	var both [2]*float64
+	for i, s := range q.all {
+		if d, ok := s.sample.At(q.metric.Quant().Rank(s.sample.N())); ok && s.sample.N() > 0 {
+			ns := float64(d)
+			both[i] = &ns
+		}
+	}
+	return both[0], both[1]
+}
+
+func (q *quantiles) attempts() (a, b uint64) { return q.all[0].sample.N(), q.all[1].sample.N() }
+
+// doubt says why the pairs may hide a small change in the tool's own lag, ""
+// where they do not: the lag is more than a tenth of the quantile on one side.
+// That there is a change can still be shown, for a coin decided whom the lag
+// meets; that there is none cannot.
+func (q *quantiles) doubt() string {
+	if q.metric.OwnLag() {
+		return ""
+	}
+	for _, s := range q.all {
+		d, ok := s.sample.At(q.metric.Quant().Rank(s.sample.N()))
+		if read := s.read.Quantile(0.99); ok && read > d/10 {
+			return "it ends on the clock of this process, which read what had arrived up to " + read.Round(time.Microsecond).String() +
+				" later (read_lag p99): more than a tenth of it, which may hide a change"
+		}
+		if begun := s.begun.Quantile(0.99); ok && begun > d/10 {
+			return "it counts from the plan, and closes began up to " + begun.Round(time.Microsecond).String() +
+				" later (close_lag p99): more than a tenth of it, which may hide a change"
+		}
+	}
+	return ""
 }

@@ -9,16 +9,12 @@ import (
 
 // rates is the evidence on a rate: what both sides counted in each pair.
 type rates struct {
-	term Term
+	gated
 	a, b []metric.Tally
 }
 
-func newRates(t gated, pairs []measured) *rates {
-	r := &rates{term: t.Term}
-	for _, p := range pairs {
-		r.a, r.b = append(r.a, t.metric.Tally(p.a)), append(r.b, t.metric.Tally(p.b))
-	}
-	return r
+func (r *rates) add(pair measured) {
+	r.a, r.b = append(r.a, r.metric.Tally(pair[0])), append(r.b, r.metric.Tally(pair[1]))
 }
 
 // distances returns by how much b's rate is above what is tolerated, and below
@@ -29,21 +25,21 @@ func newRates(t gated, pairs []measured) *rates {
 // sums, which would round differently on some processors.
 func (r *rates) distances(k int) distances {
 	var d distances
-	tolerated, detected := r.term.Tolerance.Float(), r.term.MustDetect.Float()
+	tolerated, detected := r.Tolerance.Float(), r.MustDetect.Float()
 	for i := range k {
 		above, below := math.Inf(-1), math.Inf(-1)
 		if r.a[i].Of > 0 && r.b[i].Of > 0 { // else the pair shows nothing
 			a, b := share(r.a[i]), share(r.b[i])
 			above = b - float64((1+tolerated)*a)
-			below = float64((1+detected)*a) + r.term.MustExcess.Float() - b
+			below = float64((1+detected)*a) + r.MustExcess.Float() - b
 		}
 		d.above, d.below = append(d.above, above), append(d.below, below)
 	}
 	a, b := share(total(r.a[:k])), share(total(r.b[:k]))
-	if b-a < r.term.Excess.Float() {
-		d.idle = "the excess over all pairs is below " + r.term.Excess.String() + " of the attempts"
+	if b-a < r.Excess.Float() {
+		d.idle = "the excess over all pairs is below " + r.Excess.String() + " of the attempts"
 	}
-	if b > float64((1+detected)*a)+r.term.MustExcess.Float() {
+	if b > float64((1+detected)*a)+r.MustExcess.Float() {
 		d.barred = "most pairs show no excess, but the sum over all pairs does: errors came in a burst"
 	}
 	return d
@@ -81,3 +77,11 @@ func (r *rates) describe(k int, at look, f *Finding) {
 	f.Change = &low.Centre
 	f.Low, f.High = finite(low.Low), finite(high.High)
 }
+
+// overall is the rate of both sides over all pairs.
+func (r *rates) overall() (a, b *float64) {
+	inA, inB := share(total(r.a)), share(total(r.b))
+	return &inA, &inB
+}
+
+func (r *rates) attempts() (a, b uint64) { return total(r.a).Of, total(r.b).Of }

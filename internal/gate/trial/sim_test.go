@@ -69,7 +69,7 @@ func bursty(rng *rand.Rand) (p50, p99 float64) {
 
 // quantileOf invents pairs with a base of 1 ms and a change of b.
 func quantileOf(term Term, logs []float64, change float64) *quantiles {
-	q := &quantiles{term: term, doubt: func(int) string { return "" }}
+	q := newQuantiles(gated{Term: term}, 0)
 	for i, log := range logs {
 		q.units = append(q.units, unit{value{d: 1e6}, value{d: time.Duration(1e6 * (1 + change) * math.Exp(log))}, i + 1})
 	}
@@ -79,7 +79,7 @@ func quantileOf(term Term, logs []float64, change float64) *quantiles {
 // errorsOf invents the errors of 2,000 attempts per side and pair: single ones
 // with a probability, and on some slots of either side a burst of 2 %.
 func errorsOf(rng *rand.Rand, term Term, single, added, bursts float64) *rates {
-	r := &rates{term: term}
+	r := &rates{gated: gated{Term: term}}
 	draw := func(p float64) metric.Tally {
 		if rng.Float64() < bursts {
 			p += 0.02
@@ -115,7 +115,7 @@ func simulate(runs int, seed uint64, one func(rng *rand.Rand) []*contender) figu
 	for i := range runs {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		all := one(rng)
-		verdict, pairs := course(all, looks(len(all), false), MaxPairs)
+		verdict, pairs := run(all, MaxPairs)
 		counts[verdict]++
 		f.pairs = append(f.pairs, pairs)
 	}
@@ -123,6 +123,17 @@ func simulate(runs int, seed uint64, one func(rng *rand.Rand) []*contender) figu
 	f.fail, f.pass, f.inconclusive = percent(gate.Fail), percent(gate.Pass), percent(gate.Inconclusive)
 	slices.Sort(f.pairs)
 	return f
+}
+
+// run is a trial whose evidence is all there.
+func run(all []*contender, pairs int) (gate.Verdict, int) {
+	t := &course{looks: looks(len(all), false), contenders: all}
+	for t.pairs < pairs {
+		if answer := t.step(); answer != gate.Inconclusive {
+			return answer, t.pairs
+		}
+	}
+	return gate.Inconclusive, t.pairs
 }
 
 // simulated is the number of trials in each figure: enough in any run of the
