@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -114,7 +113,7 @@ func (a *app) gateCommand() *cobra.Command {
 	flags.BoolVar(&f.strict, "strict", false, "keep the error also where the noise is of another size late in the gate than early")
 	flags.IntVar(&f.pairs, "pairs", trial.MaxPairs, "look at most at `N` pairs")
 	flags.IntVar(&f.slices, "slices", 4, "slices of each side in a pair, an even `N`")
-	flags.DurationVar(&f.budget, "budget", 5*time.Minute, "time for all pairs")
+	flags.DurationVar(&f.budget, "budget", 5*time.Minute, "begin no pair that would not end within this time, but for the first")
 	flags.DurationVar(&f.ready, "ready", 10*time.Second, "time for a server to listen")
 	flags.DurationVar(&f.grace, "grace", 5*time.Second, "time for a server to end after SIGTERM, before SIGKILL")
 	flags.StringVar(&f.out, "out", "", "write the verdict, with all it rests on, to `FILE`")
@@ -132,6 +131,7 @@ type match struct {
 	*config
 	flags    *gateFlags
 	progress *progress
+	files    files
 	restarts bool // servers are commands
 	begun    time.Time
 	file     trial.File
@@ -152,8 +152,8 @@ func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
 	if err != nil {
 		return err
 	}
-	keep, err := m.openFiles(cmd, &opt)
-	if err != nil {
+	defer m.files.discard()
+	if err := m.openFiles(cmd, &opt); err != nil {
 		return err
 	}
 	ctx, cut, restore := a.onSignals(context.Background(), m.progress.say)
@@ -165,15 +165,13 @@ func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
 	if !f.quiet {
 		m.progress.say(m.intent())
 	}
-	m.begun = time.Now()
-	bounded, cancel := context.WithTimeoutCause(ctx, f.budget, errors.New("the budget is spent"))
-	defer cancel()
-	ran := contest.Run(bounded, opt)
+	m.begun, m.files.kept = time.Now(), true
+	ran := contest.Run(ctx, opt)
 	m.progress.end()
 	if len(m.file.Pairs) == 0 && ran == nil && m.err == nil {
 		m.verdict, m.err = m.file.Judge()
 	}
-	return m.tell(context.Cause(ctx), errors.Join(ran, m.err), keep)
+	return m.tell(context.Cause(ctx), errors.Join(ran, m.err))
 }
 
 // intent says what is about to happen.
@@ -213,11 +211,11 @@ func (m *match) pair(p trial.Pair) bool {
 
 // tell stores and prints the verdict, and makes the exit code of it. A failure
 // of the tool beats a signal, and a signal the verdict.
-func (m *match) tell(cause, trouble error, keep func([]byte) error) error {
+func (m *match) tell(cause, trouble error) error {
 	if m.err == nil {
 		text, err := m.file.Encode()
 		if err == nil {
-			err = keep(text)
+			err = m.files.end(text)
 		}
 		trouble = errors.Join(trouble, err)
 		trouble = errors.Join(trouble, m.print())
@@ -259,57 +257,46 @@ func (m *match) print() error {
 	return nil
 }
 
-// openFiles makes the files before anything is started. keep writes the last of
-// them.
-func (m *match) openFiles(cmd *cobra.Command, opt *contest.Options) (keep func([]byte) error, err error) {
+// openFiles makes the files before anything is started.
+func (m *match) openFiles(cmd *cobra.Command, opt *contest.Options) (err error) {
 	f := m.flags
 	if f.asJSON && f.out == "-" {
-		return nil, usage(cmd, errors.New("--json and --out - both want standard output"), "give --out a file")
+		return usage(cmd, errors.New("--json and --out - both want standard output"), "give --out a file")
 	}
 	if f.record == "-" || f.record != "" && f.record == f.out {
-		return nil, usage(cmd, fmt.Errorf("--record %s: a record wants a file of its own", f.record), "name another file")
+		return usage(cmd, fmt.Errorf("--record %s: a record wants a file of its own", f.record), "name another file")
 	}
-	var out io.WriteCloser
 	switch f.out {
 	case "":
 	case "-":
-		out = keepOpen{m.stdout}
+		m.files.out = keepOpen{m.stdout}
 	default:
-		if out, _, err = create(cmd, "--out", f.out, f.force); err != nil {
-			return nil, err
+		if m.files.out, err = m.files.open(cmd, "--out", f.out, f.force); err != nil {
+			return err
 		}
 	}
-	closers := []io.Closer{}
 	if f.record != "" {
-		record, _, err := create(cmd, "--record", f.record, f.force)
+		if opt.Record, err = m.files.open(cmd, "--record", f.record, f.force); err != nil {
+			return err
+		}
+	}
+	if f.logs == "" {
+		return nil
+	}
+	if err := os.MkdirAll(f.logs, 0o755); err != nil {
+		return failed(fmt.Errorf("--logs: %w", err))
+	}
+	for _, side := range []struct {
+		name string
+		side *contest.Side
+	}{{"a.log", &opt.A}, {"b.log", &opt.B}} {
+		log, err := m.files.open(cmd, "--logs", filepath.Join(f.logs, side.name), f.force)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		opt.Record, closers = record, append(closers, record)
+		side.side.Command.Log = launch.NewLog(log, mostLogged)
 	}
-	if f.logs != "" {
-		if err := os.MkdirAll(f.logs, 0o755); err != nil {
-			return nil, failed(fmt.Errorf("--logs: %w", err))
-		}
-		for name, side := range map[string]*contest.Side{"a.log": &opt.A, "b.log": &opt.B} {
-			log, _, err := create(cmd, "--logs", filepath.Join(f.logs, name), f.force)
-			if err != nil {
-				return nil, err
-			}
-			side.Command.Log, closers = launch.NewLog(log, mostLogged), append(closers, log)
-		}
-	}
-	return func(text []byte) error {
-		var errs []error
-		if out != nil {
-			_, err := out.Write(text)
-			errs = append(errs, err, out.Close())
-		}
-		for _, c := range closers {
-			errs = append(errs, c.Close())
-		}
-		return errors.Join(errs...)
-	}, nil
+	return nil
 }
 
 // options makes the contest and the trial of what the flags say. The error

@@ -234,6 +234,55 @@ func (t *traceFile) discard(kept bool) {
 	}
 }
 
+// files are what a gate writes beside its standard output.
+type files struct {
+	out  io.WriteCloser // of the verdict; nil for none
+	all  []io.Closer
+	made []string // were not there before
+	kept bool     // there is something in them to keep
+}
+
+// open makes a file.
+func (fs *files) open(cmd *cobra.Command, flag, name string, force bool) (io.WriteCloser, error) {
+	f, made, err := create(cmd, flag, name, force)
+	if err != nil {
+		return nil, err
+	}
+	if fs.all = append(fs.all, f); made {
+		fs.made = append(fs.made, name)
+	}
+	return f, nil
+}
+
+// end writes the verdict and closes what is open.
+func (fs *files) end(text []byte) error {
+	var errs []error
+	if fs.out != nil {
+		_, err := fs.out.Write(text)
+		errs = append(errs, err)
+	}
+	for _, f := range fs.all {
+		errs = append(errs, f.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("store the gate: %w", err)
+	}
+	return nil
+}
+
+// discard closes what is open, and removes what was made for a gate that never
+// was.
+func (fs *files) discard() {
+	for _, f := range fs.all {
+		f.Close() // a second time after end, which does no harm
+	}
+	if !fs.kept {
+		for _, name := range fs.made {
+			os.Remove(name)
+		}
+	}
+}
+
 // A progress shows on standard error how a run goes on. It owns standard error
 // as long as the run lasts: on a terminal a line is rewritten there.
 type progress struct {

@@ -1,0 +1,93 @@
+package contest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wsload/wsload/internal/gate/trial"
+	"github.com/wsload/wsload/scenario"
+)
+
+func TestTheTermsAreThoseOfTheDefaultContractUnlessTold(t *testing.T) {
+	terms, err := Terms([]string{"active"}, nil, nil, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(trial.DefaultContract().Terms, terms); diff != "" {
+		t.Error(diff)
+	}
+	terms, err = Terms([]string{"active"}, nil, []string{"close_handshake.p99=7.5%"}, []string{"close_handshake.p50=40%", "close_handshake.p99=30%"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := trial.DefaultContract().Terms
+	want[0].Tolerance, want[0].MustDetect = 100_000, 400_000
+	want[1].Tolerance, want[1].MustDetect = 75_000, 300_000
+	if diff := cmp.Diff(want, terms); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAMetricIsGatedLikeTheDefaultOfItsKind(t *testing.T) {
+	terms, err := Terms([]string{"active", "kick"}, []string{"active.fin.p50", "kick.notice.p90", "class.clean_rst.rate"}, nil, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := trial.DefaultContract().Terms
+	for i, name := range []string{"active.fin.p50", "kick.notice.p90", "class.clean_rst.rate"} {
+		want[i].Metric = name
+	}
+	if diff := cmp.Diff(want, terms); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTermsThatCannotBeReadAreRefusedByTheirText(t *testing.T) {
+	for _, row := range []struct {
+		metrics, tolerance, mustDetect []string
+		want                           string
+	}{
+		{[]string{"close_handshak.p50"}, nil, nil, "read metric close_handshak.p50: "},
+		{nil, []string{"close_handshake.p50"}, nil, `read tolerance "close_handshake.p50": not a metric and its share (write it like close_handshake.p50=5%)`},
+		{nil, []string{"close_handshake.p50=5"}, nil, `read tolerance "close_handshake.p50=5": read share "5": not a percentage`},
+		{nil, nil, []string{"fin.p50=5%"}, `read must-detect "fin.p50=5%": fin.p50 is not gated (name it with --metric)`},
+	} {
+		if _, err := Terms([]string{"active"}, row.metrics, row.tolerance, row.mustDetect, true); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("got %v, want %q", err, row.want)
+		}
+	}
+}
+
+func TestASideIsACommandOrAddressesAndItsNameHoldsNoSecret(t *testing.T) {
+	plan := scenario.Default()
+	for _, row := range []struct {
+		given       []string
+		path, label string
+		restarts    bool
+		fault       string
+	}{
+		{[]string{"./old --key=secret {port}"}, "", "./old …", true, ""},
+		{[]string{"KEY=secret ./old {port}"}, "/chat", "…", true, ""},
+		{[]string{"ws://ann:secret@h:1/x", "wss://h:2/y"}, "", "ws://***@h:1/x wss://h:2/y", false, ""},
+		{nil, "", "", false, "no server is given"},
+		{[]string{""}, "", "", false, "no server is given"},
+		{[]string{"./old"}, "", "", false, "the command has no {port}"},
+		{[]string{"./old {port}", "./older {port}"}, "", "", false, "2 servers are given"},
+		{[]string{"ws://h:1/", "./old {port}"}, "", "", false, "is no address of a WebSocket server"},
+		{[]string{"ws://h:1/"}, "chat", "", false, `the path "chat" does not begin with /`},
+		{[]string{"https://h:1/secret"}, "", "", false, "write ws:// or wss://"},
+	} {
+		s, err := ParseSide(row.given, row.path, &plan)
+		if row.fault != "" {
+			if err == nil || !strings.Contains(err.Error(), row.fault) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%q: %v, want %q", row.given, err, row.fault)
+			}
+			continue
+		}
+		if err != nil || s.Restarts() != row.restarts || s.Path != row.path || s.Label(&plan) != row.label {
+			t.Errorf("%q: %+v, label %q, %v", row.given, s, s.Label(&plan), err)
+		}
+	}
+}
