@@ -168,7 +168,7 @@ func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
 	m.begun, m.files.kept = time.Now(), true
 	ran := contest.Run(ctx, opt)
 	m.progress.end()
-	if len(m.file.Pairs) == 0 && ran == nil && m.err == nil {
+	if len(m.file.Pairs) == 0 {
 		m.verdict, m.err = m.file.Judge()
 	}
 	return m.tell(context.Cause(ctx), errors.Join(ran, m.err))

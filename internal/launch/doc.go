@@ -20,6 +20,6 @@
 // group on purpose (setsid) is out of reach.
 //
 // [Shell], [AskToEnd] and [AwaitGroup] are the parts of it for commands that
-// are no servers. On Windows there is no signal for a group: the shell itself is
-// killed, and there is no guard.
+// are no servers. On Windows there is no signal for a group: the shell alone is
+// killed, and a server is not started at all, since it could not be ended.
 package launch

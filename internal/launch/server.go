@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,8 +29,8 @@ const (
 	lastRead  = 500 * time.Millisecond // for output of a process that has left the group
 )
 
-// A Command is a server as a line for the shell: /bin/sh -c, on Windows cmd /C.
-// Its standard input is empty.
+// A Command is a server as a line for the shell, /bin/sh -c. Its standard input
+// is empty. Windows has none: see the package comment.
 type Command struct {
 	Line  string        // each {port} in it becomes the port to listen on, at 127.0.0.1
 	Env   []string      // nil is this process' environment
@@ -108,12 +110,36 @@ func (c Command) start() (*Server, error) {
 	return s, nil
 }
 
+// firstPort is the lowest port a server is given: below it are those with a
+// meaning.
+const firstPort = 10000
+
 // freeAddr is an address of loopback where nothing listens. It may be taken
-// before the server has it, which then fails to start.
+// before the server has it, which then fails to start. That is rare below the
+// ports the kernel gives to connections: in its own range, any connection of
+// this host may take it.
 func freeAddr() (string, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if ports := proc.ReadHost().Ports; ports.OK && ports.Low > firstPort {
+		const tries = 20
+		for range tries {
+			port := firstPort + rand.IntN(ports.Low-firstPort)
+			if addr, err := tryAddr(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+				return addr, nil
+			}
+		}
+	}
+	addr, err := tryAddr("127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return addr, nil
+}
+
+// tryAddr listens for a moment, and returns where.
+func tryAddr(addr string) (string, error) {
+	l, err := net.Listen("tcp4", addr)
+	if err != nil {
+		return "", err
 	}
 	defer l.Close()
 	return l.Addr().String(), nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/internal/launch"
+	"github.com/wsload/wsload/internal/proc"
 	"go.uber.org/goleak"
 )
 
@@ -279,6 +281,12 @@ func TestTwoServersOfOneLineGetDifferentPorts(t *testing.T) {
 	a, b := start(t, launch.Command{Line: serving(t)}), start(t, launch.Command{Line: serving(t)})
 	if a.Addr == b.Addr {
 		t.Errorf("both listen on %s", a.Addr)
+	}
+	low := proc.ReadHost().Ports.Low // of what connections take
+	for _, s := range []*launch.Server{a, b} {
+		if port := netip.MustParseAddrPort(s.Addr).Port(); low > 10000 && int(port) >= low {
+			t.Errorf("it listens on %s, which a connection may take", s.Addr)
+		}
 	}
 }
 
