@@ -42,7 +42,8 @@
 //	internal/gate/rule  <- stats, internal/gate, internal/gate/rank, internal/gate/metric, gonum.org/v1/gonum
 //	internal/gate/trial <- stats, internal/gate, internal/gate/rank, internal/gate/metric, internal/result
 //	internal/contest    <- scenario, stats, internal/wire, internal/proc, internal/launch, runner, internal/result, internal/gate/metric, internal/gate/trial
-//	internal/report     <- stats, internal/result, internal/gate, internal/gate/trial
+//	internal/report     <- stats, internal/result, internal/gate, internal/gate/trial, internal/gate/rule, internal/report/ci
+//	internal/report/ci  <- stats, internal/result, internal/gate, internal/gate/metric, internal/gate/trial
 //	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/viper, github.com/go-viper/mapstructure/v2, go.yaml.in/yaml/v3, golang.org/x/term
 //	scripts/bench/bareloop <- internal/proc
 //	scripts/fidelity    <- internal/trace
