@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -167,11 +168,18 @@ func holding(t *testing.T) (before string, wantNobody func()) {
 	}
 }
 
+// seedFor is a seed by whose coin the first pair has this order.
+func seedFor(order string) (seed uint64) {
+	for seed = 1; trial.Order(seed, 0) != order; seed++ {
+	}
+	return seed
+}
+
 func TestAServerThatDiesMakesItsSideFaultyAndEndsTheContest(t *testing.T) {
 	plan := small(t)
-	plan.Load.Connections, plan.Load.Rate = 400, 200 // two seconds
+	plan.Seed = seedFor(trial.OrderBAAB)
+	plan.Load.Rate = 0.01 // a slice takes 20 minutes, unless the death is noticed
 	before, wantNobody := holding(t)
-	// The shell of b dies when its server has been there for a moment.
 	b := serving(t, before, "/echo")
 	b.Command.Line = strings.Replace(b.Command.Line, "exec '", "'", 1) + " & sleep 0.5; echo out of luck; exit 9"
 	p := play(t.Context(), contest.Options{A: serving(t, before, "/echo"), B: b, Plan: plan, Blocks: 1, Pairs: 5})
@@ -190,6 +198,42 @@ func TestAServerThatDiesMakesItsSideFaultyAndEndsTheContest(t *testing.T) {
 		t.Errorf("it is judged as %+v, %v", v, err)
 	}
 	wantNobody()
+}
+
+// A killer is a record that kills a process after the line with this text.
+type killer struct {
+	after, id string // the file that holds its number
+}
+
+func (k killer) Write(p []byte) (int, error) {
+	if !strings.Contains(string(p), k.after) {
+		return len(p), nil
+	}
+	text, err := os.ReadFile(k.id)
+	if err != nil {
+		return 0, err
+	}
+	id, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, err
+	}
+	return len(p), syscall.Kill(id, syscall.SIGKILL)
+}
+
+func TestAServerThatDiesBehindItsLastTurnIsNoticedToo(t *testing.T) {
+	plan := small(t)
+	plan.Seed = seedFor(trial.OrderABBA) // the last turn is that of a
+	id := filepath.Join(t.TempDir(), "id")
+	p := play(t.Context(), contest.Options{
+		A: serving(t, "", "/echo"), B: serving(t, "echo $$ >"+id+"; ", "/echo"), Plan: plan, Blocks: 1, Pairs: 5,
+		Record: killer{`"slice":2,"side":"b"`, id},
+	})
+	if p.err != nil || len(p.pairs) != 1 {
+		t.Fatalf("%d pairs, %v", len(p.pairs), p.err)
+	}
+	if p.pairs[0].A.Fault != "" || !strings.Contains(p.pairs[0].B.Fault, "it ended by itself: signal: killed") {
+		t.Errorf("the fault of a is %q, of b %q", p.pairs[0].A.Fault, p.pairs[0].B.Fault)
+	}
 }
 
 func TestASideThatCannotBeOpenedIsFaulty(t *testing.T) {

@@ -198,7 +198,6 @@ func (s *Server) await(ctx context.Context, limit time.Duration) error {
 		}
 		select {
 		case <-s.gone: // what listens there is another
-			<-s.ended
 			return fmt.Errorf("it ended before it listened on %s: %s", s.Addr, s.status())
 		default:
 		}
@@ -207,7 +206,6 @@ func (s *Server) await(ctx context.Context, limit time.Duration) error {
 		}
 		select {
 		case <-again.C:
-		case <-s.gone:
 		case <-timeout.C:
 			return fmt.Errorf("it does not listen on %s after %v (write %s in the command where its port belongs)", s.Addr, limit, PortMark)
 		case <-ctx.Done():
@@ -268,8 +266,7 @@ func (s *Server) Stop() error {
 		case <-s.gone:
 		case <-grace.C:
 			killed = true
-			KillGroup(s.cmd.Process.Pid)
-			_ = s.cmd.Process.Kill() // where groups take no signal
+			_ = s.cmd.Process.Kill() // run kills the rest then, whose time is over too
 		}
 	}
 	<-s.ended

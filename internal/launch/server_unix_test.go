@@ -234,6 +234,26 @@ func TestAProcessThatIgnoresTheRequestIsKilledWhenItsShellHasEnded(t *testing.T)
 	h.wantNobody(t)
 }
 
+func TestAProcessThatHasLeftTheGroupIsNotWaitedFor(t *testing.T) {
+	if _, err := exec.LookPath("setsid"); err != nil {
+		t.Skip("this system has no setsid:", err)
+	}
+	orders := filepath.Join(t.TempDir(), "orders")
+	if err := syscall.Mkfifo(orders, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// It holds the output of the server until it is told to end.
+	s := start(t, launch.Command{Line: "setsid cat " + orders + " & " + serving(t)})
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	w, err := os.OpenFile(orders, os.O_WRONLY, 0) // succeeds as long as it reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+}
+
 func TestNoServerOutlivesItsOwner(t *testing.T) {
 	h := newHeld(t)
 	self, err := os.Executable()
