@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/wsload/wsload/internal/gate/rule"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/stats"
 )
@@ -17,12 +18,18 @@ import (
 // or w fails.
 func Text(w io.Writer, doc *result.Document, colour bool) error {
 	return write(w, doc, colour, func(p *page) {
-		p.outcomes()
-		p.counts()
-		p.latency()
-		p.ledger()
-		p.exemplars()
+		p.body()
+		p.judged()
 	})
+}
+
+// body is what was measured.
+func (p *page) body() {
+	p.outcomes()
+	p.counts()
+	p.latency()
+	p.ledger()
+	p.exemplars()
 }
 
 // write makes a page: what it is of, its body, and the warnings.
@@ -32,6 +39,9 @@ func write(w io.Writer, doc *result.Document, colour bool, body func(*page)) err
 		return fmt.Errorf("write report: %w", err)
 	}
 	p := page{doc: doc, sum: sum, colour: colour}
+	if p.rules, err = readRules(doc); err != nil {
+		return err
+	}
 	p.head()
 	body(&p)
 	p.warnings()
@@ -46,6 +56,7 @@ type page struct {
 	doc    *result.Document
 	sum    *stats.Summary
 	colour bool
+	rules  []rule.Result // what those of the run say
 	out    bytes.Buffer
 	own    []string // warnings of the report itself
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/wsload/wsload/internal/gate"
@@ -34,10 +33,8 @@ func Trial(w io.Writer, f *trial.File, v trial.Verdict, colour bool) error {
 	}
 	rows := [][]string{{"metric", "a", "b", "change", "interval", "tolerated", "must detect", "verdict"}}
 	for _, x := range v.Findings {
-		row := []string{printable(x.Metric), amount(x, x.A), amount(x, x.B), change(x, x.Change), interval(x), "-", "-", spoken(x.Verdict)}
-		if i := slices.IndexFunc(f.Contract.Terms, func(t trial.Term) bool { return t.Metric == x.Metric }); i >= 0 {
-			row[5], row[6] = f.Contract.Terms[i].Tolerance.String(), f.Contract.Terms[i].MustDetect.String()
-		}
+		tolerated, mustDetect := shares(f, x.Metric)
+		row := []string{printable(x.Metric), amount(x.Metric, x.A), amount(x.Metric, x.B), change(x, x.Change), interval(x), tolerated, mustDetect, spoken(x.Verdict)}
 		rows = append(rows, row)
 	}
 	if len(rows) > 1 {
@@ -74,6 +71,15 @@ func Standing(v trial.Verdict, pairs int) string {
 	return strings.Join(parts, "  ")
 }
 
+// shares are what the contract says of a metric, "-" for an invariant.
+func shares(f *trial.File, metric string) (tolerated, mustDetect string) {
+	i := slices.IndexFunc(f.Contract.Terms, func(t trial.Term) bool { return t.Metric == metric })
+	if i < 0 {
+		return "-", "-"
+	}
+	return f.Contract.Terms[i].Tolerance.String(), f.Contract.Terms[i].MustDetect.String()
+}
+
 func tone(v gate.Verdict) style {
 	switch v {
 	case gate.Pass:
@@ -89,35 +95,13 @@ func spoken(v gate.Verdict) string {
 	return strings.ToUpper(strings.ReplaceAll(string(v), "_", " "))
 }
 
-// isDuration tells a quantile from a rate and a count by its metric's text:
-// those two never have a p.
-func isDuration(x trial.Finding) bool {
-	dot := strings.LastIndex(x.Metric, ".p")
-	return dot >= 0 && strings.Trim(x.Metric[dot+2:], "0123456789.") == ""
-}
-
-func isRate(x trial.Finding) bool { return strings.HasSuffix(x.Metric, ".rate") }
-
-// amount is the metric of one side.
-func amount(x trial.Finding, value *float64) string {
-	switch {
-	case value == nil:
-		return "> limit"
-	case isDuration(x):
-		return human(time.Duration(*value))
-	case isRate(x):
-		return percent(*value)
-	}
-	return strconv.FormatFloat(*value, 'f', -1, 64)
-}
-
 // change is b against a: of a quantile as a share of a, of a rate the
 // difference in percentage points.
 func change(x trial.Finding, value *float64) string {
 	switch {
 	case value == nil:
 		return "-"
-	case isRate(x):
+	case isRate(x.Metric):
 		return signed(*value) + " points"
 	}
 	return signed(*value - 1)

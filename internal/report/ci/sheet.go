@@ -51,6 +51,9 @@ func (s *Sheet) cases() []Row {
 
 // spoken is a verdict as a person reads it.
 func spoken(v gate.Verdict) string {
+	if v == gate.None {
+		return "NOT JUDGED"
+	}
 	return strings.ToUpper(strings.ReplaceAll(string(v), "_", " "))
 }
 
@@ -62,7 +65,7 @@ const longest = 2000
 func line(text string) string {
 	var out strings.Builder
 	n := 0
-	for _, r := range strings.TrimSpace(text) {
+	for _, r := range strings.TrimRightFunc(text, unicode.IsSpace) {
 		if n++; n > longest {
 			return out.String() + "…"
 		}
