@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,9 +12,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/viper"
 
+	"github.com/wsload/wsload/internal/judge"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/stats"
 )
 
 // A config is what file, environment and flags come to. Nothing behind it
@@ -259,14 +262,32 @@ func (c *config) check(f *planFlags) error {
 			r.Close()
 		}
 	}
-	if f.runs && len(c.plan.Gate.Rules) > 0 {
-		problems = append(problems, scenario.Problem{
-			Key: "gate.rules", Msg: "this version does not judge rules, and a rule that is not judged would look like a pass",
-			Hint: "remove the rules to run; wsload plan prints them",
-		})
-	}
+	problems = append(problems, c.badRules(f)...)
 	if len(problems) == 0 {
 		return nil
+	}
+	return problems
+}
+
+// badRules refuses rules that cannot be read before anything is opened: what is
+// not judged would look like a pass.
+func (c *config) badRules(f *planFlags) (problems scenario.Problems) {
+	if f.gates && len(c.plan.Gate.Rules) > 0 {
+		return scenario.Problems{{
+			Key: "gate.rules", Msg: "rules judge one run, and a gate compares two servers", Hint: "name what is compared with --metric, or give the rules to wsload run",
+		}}
+	}
+	var mix []stats.Entry
+	for _, m := range c.plan.Closes.Mix {
+		mix = append(mix, stats.Entry{Name: cmp.Or(m.Name, string(m.Mode)), Mode: string(m.Mode)})
+	}
+	for i, text := range c.plan.Gate.Rules {
+		if strings.TrimSpace(text) == "" {
+			continue // refused already
+		}
+		if _, err := judge.Read([]string{text}, mix); err != nil {
+			problems = append(problems, scenario.Problem{Key: fmt.Sprintf("gate.rules[%d]", i), Msg: err.Error()})
+		}
 	}
 	return problems
 }

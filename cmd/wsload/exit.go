@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsload/wsload/internal/gate"
+	"github.com/wsload/wsload/internal/gate/rule"
+	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/runner"
 )
@@ -144,7 +148,8 @@ func (a *app) onSignals(parent context.Context, say func(text string)) (ctx cont
 
 // code is the exit code as things stand. A failure to do the run beats a
 // signal, since after a signal the result promises to be complete; only that
-// nothing opened is no wonder when the run was stopped.
+// nothing opened is no wonder when the run was stopped. Then comes what the
+// rules say.
 func (j *job) code(cause error) int {
 	s, stop := errors.AsType[*stopped](cause)
 	for _, err := range j.trouble {
@@ -155,14 +160,17 @@ func (j *job) code(cause error) int {
 	if stop {
 		return s.code()
 	}
-	return exitDone
+	return j.judged.Exit()
 }
 
 // verdict is the end of the run as an error, nil when it was done.
-func (j *job) verdict(cause error) error {
+func (j *job) verdict(cause error, doc *result.Document) error {
 	code := j.code(cause)
 	if code == exitDone {
 		return nil
+	}
+	if len(j.trouble) == 0 && cause == nil {
+		return notPassed(doc)
 	}
 	f := &failure{code: code, err: errors.Join(append(j.trouble, cause)...)}
 	for _, err := range j.trouble {
@@ -171,6 +179,30 @@ func (j *job) verdict(cause error) error {
 		}
 	}
 	return f
+}
+
+// notPassed tells which rules a run did not pass, nil where it passed all. The
+// exit code is that of the verdict.
+func notPassed(doc *result.Document) error {
+	verdict := gate.Verdict(doc.Verdict)
+	if verdict.Exit() == exitDone {
+		return nil
+	}
+	spoken := func(v gate.Verdict) string { return strings.ReplaceAll(string(v), "_", " ") }
+	var lines []error
+	for _, text := range doc.Rules {
+		var r rule.Result
+		if err := json.Unmarshal(text, &r); err != nil {
+			return failed(fmt.Errorf("read what a rule says: %w", err))
+		}
+		if r.Verdict != gate.Pass {
+			lines = append(lines, fmt.Errorf("rule: %s: %s: %s", spoken(r.Verdict), r.Rule, r.Reason))
+		}
+	}
+	if !doc.Complete {
+		lines = append(lines, errors.New("rules: "+spoken(verdict)+": the result is not whole"))
+	}
+	return &failure{code: verdict.Exit(), err: errors.Join(lines...)}
 }
 
 // startError tells a server that cannot be started from a user who did not

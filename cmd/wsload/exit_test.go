@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/runner"
 )
@@ -30,13 +31,13 @@ func TestTheExitCodeOfARunFollowsFromWhatWentWrong(t *testing.T) {
 		"SIGTERM, and a result that is not complete": {[]error{broken}, terminated, exitFailed},
 		"SIGINT, nothing opened, result not whole":   {[]error{nothing, broken}, interrupted, exitFailed},
 	} {
-		j := &job{trouble: row.trouble}
+		j := &job{trouble: row.trouble, judged: gate.None}
 		if got := j.code(row.cause); got != row.want {
 			t.Errorf("%s: exit code %d, want %d", name, got, row.want)
 		}
 		var said bytes.Buffer
 		a := &app{stderr: &said}
-		if got := a.explain(j.verdict(row.cause)); got != row.want {
+		if got := a.explain(j.verdict(row.cause, nil)); got != row.want {
 			t.Errorf("%s: the run ends with %d, want %d", name, got, row.want)
 		}
 		if silent := said.Len() == 0; silent != (row.want == exitDone) {

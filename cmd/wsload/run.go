@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsload/wsload/internal/books"
+	"github.com/wsload/wsload/internal/gate"
+	"github.com/wsload/wsload/internal/judge"
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/wire"
@@ -42,13 +45,17 @@ func (a *app) runCommand() *cobra.Command {
 			"The first SIGINT or SIGTERM ends the run in order, a second one cuts what is open; the result is\n" +
 			"complete in both cases. GOGC is 400 unless the environment sets it: memory for CPU.\n\n" +
 			"Exit codes:\n" +
-			"  0    done\n" +
+			"  0    done, and every rule passed\n" +
 			"  1    the run could not be done: no connection opened, the own server or the result failed\n" +
 			"  2    wrong command line or configuration, or a plan this host cannot carry out\n" +
+			"  3    a rule failed\n" +
+			"  4    a rule is inconclusive: its interval holds the bound\n" +
+			"  5    a rule has no data, or the result is not whole\n" +
 			"  130  ended by SIGINT, 143 by SIGTERM; the result is complete up to there",
 		Example: "  wsload run\n" +
 			"  wsload run --connections 200 --rate 100/s --duration 5s --mix active=60,passive=30,abort=10\n" +
 			"  wsload run -c configs/mixed.yaml --out run.jsonl\n" +
+			"  wsload run --rule 'close_handshake.p99 < 50ms' --rule 'premature.rate < 0.1%'\n" +
 			"  wsload run --json | jq .total.connections",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd, &f) },
@@ -78,6 +85,7 @@ type job struct {
 	follower *books.Follower
 	target   string
 	warnings []string
+	judged   gate.Verdict // what the rules say of it
 	trouble  []error // what has gone wrong, the run's own error first
 }
 
@@ -100,7 +108,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 		a.warn("%s", w)
 	}
 	j := &job{app: a, config: c, flags: f, only: only, warnings: c.warnings, progress: a.newProgress(f.quiet)}
-	if j.out, err = a.openOutput(cmd, f.outFlags, f.asJSON, j.progress.say); err != nil {
+	if j.out, err = a.openOutput(cmd, f.outFlags, f.asJSON || len(c.plan.Gate.Rules) > 0, j.progress.say); err != nil {
 		return err
 	}
 	defer j.out.discard()
@@ -159,14 +167,55 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 
 	end := result.End{
 		Complete: res.Total.Connections.Started == res.Total.Connections.Ended,
-		Cause:    "done", Exit: j.code(cause), Ledger: ledger, Warnings: j.warnings,
+		Cause:    "done", Ledger: ledger, Warnings: j.warnings,
 	}
 	if cause != nil {
 		end.Cause = cause.Error()
 	}
+	doc := result.NewDocument(head, result.Interval{Summary: res.Total}, end)
+	j.note(j.judge(doc))
+	end.Verdict, end.Exit = string(j.judged), j.code(cause)
 	j.note(j.out.end(end))
-	j.note(j.tell(head, res, end))
-	return j.verdict(cause)
+	j.note(j.tell(head, res, end, doc))
+	return j.verdict(cause, doc)
+}
+
+// judge applies the rules of the plan to the run, which is over but for the
+// last line of its stream. The statistics ask for the intervals too.
+func (j *job) judge(doc *result.Document) error {
+	if j.judged = gate.None; len(j.plan.Gate.Rules) == 0 {
+		return nil
+	}
+	so, err := j.out.soFar()
+	if err != nil {
+		return fmt.Errorf("read the run back to judge it: %w", err)
+	}
+	so.Complete = doc.Complete
+	if err := judge.Document(so, nil); err != nil {
+		return err
+	}
+	doc.Rules, doc.Verdict = so.Rules, so.Verdict
+	j.judged = gate.Verdict(so.Verdict)
+	return nil
+}
+
+// soFar is the run without its last line, from the copy.
+func (o *output) soFar() (*result.Document, error) {
+	if o.stream != nil && o.failed == nil {
+		o.failed = o.stream.Flush()
+	}
+	if o.failed != nil {
+		return nil, o.failed
+	}
+	if _, err := o.copy.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	doc, err := result.Read(o.copy)
+	if err != nil {
+		return nil, err
+	}
+	_, err = o.copy.Seek(0, io.SeekEnd) // where the last line goes
+	return doc, err
 }
 
 // runName names a run in its stream. Shards are separate processes that must
@@ -194,7 +243,7 @@ func (j *job) note(err error) {
 }
 
 // tell prints what was asked for on standard output.
-func (j *job) tell(head result.Header, res *runner.Result, end result.End) error {
+func (j *job) tell(head result.Header, res *runner.Result, end result.End, judged *result.Document) error {
 	if j.flags.out == "-" || j.flags.quiet && !j.flags.asJSON {
 		for _, w := range res.Warnings { // which a report would have shown
 			j.warn("%s", w)
@@ -205,5 +254,10 @@ func (j *job) tell(head result.Header, res *runner.Result, end result.End) error
 	if err != nil {
 		return err
 	}
-	return j.render(doc, j.flags.asJSON)
+	doc.Rules, doc.Verdict = judged.Rules, judged.Verdict
+	format := "text"
+	if j.flags.asJSON {
+		format = "json"
+	}
+	return j.render(doc, format)
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // An output is where the stream of a run goes while it runs: the file of --out,
-// and a copy that the document of --json is made of. Without either it is a
+// and a copy that the rules judge and the document of --json is made of. Without either it is a
 // place that keeps nothing.
 type output struct {
 	name   string         // of the file, "" without one
@@ -27,7 +27,7 @@ type output struct {
 	kept   bool           // there is a result to keep
 	broken error          // why the file is not whole
 	failed error          // why the stream is not
-	copy   *os.File       // nil without --json
+	copy   *os.File       // nil without --json and rules
 	stream *result.Thinner
 	say    func(text string) // tells the user at once
 }
@@ -57,7 +57,7 @@ func (a *app) openOutput(cmd *cobra.Command, f outFlags, keep bool, say func(tex
 	if keep {
 		if o.copy, err = os.CreateTemp("", "wsload-*.jsonl"); err != nil {
 			o.discard()
-			return nil, failed(fmt.Errorf("keep the intervals for --json: %w", err), "set TMPDIR to a folder with room")
+			return nil, failed(fmt.Errorf("keep the intervals of the run: %w", err), "set TMPDIR to a folder with room")
 		}
 		_ = os.Remove(o.copy.Name()) // while it is open, where the system can: nothing stays behind then
 	}

@@ -51,8 +51,7 @@ func RunSheet(doc *result.Document) (*ci.Sheet, error) {
 	p.body()
 	s := &ci.Sheet{
 		Title: "wsload run", Verdict: gate.Verdict(doc.Verdict), Reason: p.reason(),
-		Columns: []string{"value", "interval"}, Warnings: p.allWarnings(),
-		Facts: strings.Split(strings.TrimSpace(p.out.String()), "\n"),
+		Columns: []string{"value", "interval"}, Warnings: p.allWarnings(), Report: strings.Split(strings.TrimSpace(p.out.String()), "\n"),
 	}
 	for _, r := range p.rules {
 		s.Rows = append(s.Rows, ci.Row{
@@ -86,7 +85,8 @@ func (p *page) judged() {
 		if in := ruleInterval(&r); in != "-" {
 			value += " (" + in + ")"
 		}
-		p.list(tone(r.Verdict), fmt.Sprintf("  %s%s   %s: ", pad(spoken(r.Verdict), 14), printable(r.Rule), value), words(r.Reason), " ")
+		p.line(tone(r.Verdict), "  %s%s   %s", pad(spoken(r.Verdict), 14), printable(r.Rule), value)
+		p.list(plain, "                ", words(r.Reason), " ")
 	}
 }
 

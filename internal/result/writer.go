@@ -131,12 +131,18 @@ func (t *Thinner) Interval(iv Interval) error {
 	return nil
 }
 
+// Flush writes what was held back.
+func (t *Thinner) Flush() error {
+	if !t.held {
+		return nil
+	}
+	return t.flush()
+}
+
 // End writes what was held back and then the last line.
 func (t *Thinner) End(e End) error {
-	if t.held {
-		if err := t.flush(); err != nil {
-			return err
-		}
+	if err := t.Flush(); err != nil {
+		return err
 	}
 	return t.w.End(e)
 }

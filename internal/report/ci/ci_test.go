@@ -36,7 +36,7 @@ func attacked() *Sheet {
 	return &Sheet{
 		Title: hostile, Verdict: gate.NotComparable, Reason: hostile, Facts: []string{hostile}, Columns: []string{"a"},
 		Rows:     []Row{{hostile, gate.NoData, hostile, []string{hostile}}, {hostile, gate.Fail, hostile, []string{hostile}}},
-		Warnings: []string{hostile},
+		Warnings: []string{hostile}, Report: []string{hostile},
 	}
 }
 
@@ -80,7 +80,11 @@ WARNING: the tool was late
 }
 
 func TestTheWordsOfAServerAreNoMarkup(t *testing.T) {
-	head, rest, ok := strings.Cut(written(t, Markdown, attacked()), "\n`````text\n")
+	text, report, ok := strings.Cut(written(t, Markdown, attacked()), "\n<details><summary>report</summary>\n\n")
+	if !ok || strings.Count(report, "\n`````\n") != 1 || !strings.HasSuffix(report, "\n`````\n\n</details>\n") {
+		t.Errorf("the report is not folded away:\n%s", report)
+	}
+	head, rest, ok := strings.Cut(text, "\n`````text\n")
 	if !ok {
 		t.Fatalf("no fence longer than the one in the text:\n%s", head)
 	}

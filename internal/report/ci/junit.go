@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/wsload/wsload/internal/gate"
 )
@@ -68,13 +69,11 @@ func JUnit(w io.Writer, s *Sheet) error {
 		suite.Cases = append(suite.Cases, c)
 	}
 	suite.Tests = len(suite.Cases)
-	suite.Out = line(s.headline())
-	for _, fact := range s.Facts {
-		suite.Out += "\n" + line(fact)
+	var lines []string
+	for _, text := range s.lines() {
+		lines = append(lines, line(text))
 	}
-	for _, warning := range s.Warnings {
-		suite.Out += "\nWARNING: " + line(warning)
-	}
+	suite.Out = strings.Join(lines, "\n")
 	text, err := xml.MarshalIndent(junitSuites{Suite: suite}, "", "  ")
 	if err == nil {
 		_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, text)

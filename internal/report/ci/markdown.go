@@ -8,8 +8,8 @@ import (
 )
 
 // Markdown writes the sheet for a comment on a pull request or for the summary
-// of a job, in the dialect of GitHub and GitLab: a table, and below it the
-// reasons as they are. It fails where w does.
+// of a job, in the dialect of GitHub and GitLab: a table, below it the reasons
+// as they are, and the report folded away. It fails where w does.
 func Markdown(w io.Writer, s *Sheet) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "### %s: %s\n", plain(s.Title), plain(spoken(s.Verdict)))
@@ -35,6 +35,9 @@ func Markdown(w io.Writer, s *Sheet) error {
 		lines = append(lines, "WARNING: "+warning)
 	}
 	out.WriteString("\n" + fenced(lines))
+	if len(s.Report) > 0 {
+		out.WriteString("\n<details><summary>report</summary>\n\n" + fenced(s.Report) + "\n</details>\n")
+	}
 	if _, err := io.WriteString(w, out.String()); err != nil {
 		return fmt.Errorf("write Markdown: %w", err)
 	}

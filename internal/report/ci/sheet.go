@@ -17,6 +17,7 @@ type Sheet struct {
 	Columns  []string // heads of the cells of every row
 	Rows     []Row
 	Warnings []string
+	Report   []string // lines to look at when the rest is not enough
 }
 
 // A Row is one rule or metric.
@@ -79,6 +80,15 @@ func line(text string) string {
 		}
 	}
 	return out.String()
+}
+
+// lines are all texts but those of the rows, a line each.
+func (s *Sheet) lines() []string {
+	all := append([]string{s.headline()}, s.Facts...)
+	for _, warning := range s.Warnings {
+		all = append(all, "WARNING: "+warning)
+	}
+	return append(all, s.Report...)
 }
 
 // named is a line that is never empty.
