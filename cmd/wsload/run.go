@@ -86,7 +86,7 @@ type job struct {
 	target   string
 	warnings []string
 	judged   gate.Verdict // what the rules say of it
-	trouble  []error // what has gone wrong, the run's own error first
+	trouble  []error      // what has gone wrong, the run's own error first
 }
 
 func (a *app) run(cmd *cobra.Command, f *runFlags) error {
