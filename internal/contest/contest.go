@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,7 +53,7 @@ func Run(ctx context.Context, opt Options) error {
 	if hold, err := wire.HoldStamps(); err == nil { // else the results say so
 		defer hold.Close()
 	}
-	c := &contest{opt: opt, rec: newRecord(opt), warned: make(map[string]bool)}
+	c := &contest{opt: opt, rec: newRecord(opt), hidden: newHidden(&opt), warned: make(map[string]bool)}
 	c.rec.begin(&opt)
 	done := 0
 	var failure error
@@ -81,12 +83,32 @@ func Run(ctx context.Context, opt Options) error {
 type contest struct {
 	opt    Options
 	rec    *record
+	hidden *strings.Replacer // secrets, in what servers said
 	warned map[string]bool
+}
+
+// newHidden takes out what a server may say again of what it was asked with.
+func newHidden(opt *Options) *strings.Replacer {
+	plan, secrets := opt.Plan, slices.Concat(opt.Secrets, opt.Plan.Secrets())
+	for _, side := range []*Side{&opt.A, &opt.B} {
+		for _, address := range append([]string{"ws://" + side.Path}, side.URLs...) {
+			plan.Target.URL = address
+			secrets = append(secrets, plan.Secrets()...)
+		}
+	}
+	// The longest first, else what is left of it would show.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, secret := range secrets {
+		pairs = append(pairs, secret, "***")
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // warn passes a warning on, once.
 func (c *contest) warn(text string) {
 	const most = 100 // a contest with more has more to worry about
+	text = c.hidden.Replace(text)
 	if c.opt.Warn == nil || c.warned[text] || len(c.warned) == most {
 		return
 	}
@@ -146,7 +168,7 @@ func (p *pair) run(ctx context.Context) error {
 	for _, one := range []*contestant{first, second} {
 		var err error
 		if one.host, err = one.side.open(ctx, p.index); err != nil {
-			one.fault = err.Error()
+			one.fault = p.hidden.Replace(err.Error())
 			return nil
 		}
 	}
@@ -172,7 +194,7 @@ func (p *pair) run(ctx context.Context) error {
 func (p *pair) faulty() bool {
 	for _, one := range p.sides {
 		if err := one.host.died(); err != nil {
-			one.fault = err.Error()
+			one.fault = p.hidden.Replace(err.Error())
 		}
 	}
 	return p.sides[0].fault != "" || p.sides[1].fault != ""

@@ -257,6 +257,32 @@ func TestASideThatCannotBeOpenedIsFaulty(t *testing.T) {
 	}
 }
 
+func TestWhatAServerSaysOfSecretsIsHidden(t *testing.T) {
+	plan := small(t)
+	plan.Target.Headers = []string{"Authorization: Bearer of-the-header"}
+	says := func(text string) contest.Side {
+		return serving(t, "echo '"+text+"'; exit 3; ", "/echo?token=of-the-path")
+	}
+	for name, b := range map[string]contest.Side{
+		"of a header":   says("bad token of-the-header"),
+		"of a variable": says("bad key of-the-environment"),
+		"of a path":     says("GET /echo?token=of-the-path"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := play(t.Context(), contest.Options{
+				A: serving(t, "", "/echo"), B: b, Plan: plan, Blocks: 1, Pairs: 1, Secrets: []string{"of-the-environment"},
+			})
+			if p.err != nil || len(p.pairs) != 1 {
+				t.Fatalf("%d pairs, %v", len(p.pairs), p.err)
+			}
+			fault := p.pairs[0].B.Fault
+			if !strings.Contains(fault, "***") || strings.Contains(fault, "of-the-") {
+				t.Errorf("the fault is %q", fault)
+			}
+		})
+	}
+}
+
 func TestAServerThatHasToBeKilledIsTold(t *testing.T) {
 	before, wantNobody := holding(t)
 	stubborn := serving(t, before+"trap '' TERM; ", "/echo")

@@ -74,9 +74,11 @@ func (p *pair) slice(ctx context.Context, one *contestant, warmUp bool) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	if one.fault, err = faultOf(one.host, res, err); err != nil {
+	fault, err := faultOf(one.host, res, err)
+	if err != nil {
 		return fmt.Errorf("%s, pair %d: %w", one.name, p.index+1, err)
 	}
+	one.fault = p.hidden.Replace(fault)
 	for _, w := range res.Warnings {
 		p.warn(one.name + ": " + w)
 	}
