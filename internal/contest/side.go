@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/wsload/wsload/internal/launch"
@@ -46,6 +48,8 @@ func ParseSide(given []string, path string, plan *scenario.Plan) (Side, error) {
 		return s, fmt.Errorf("%d servers are given and the first is a command (one command is started anew for every pair)", len(given))
 	case strings.HasPrefix(given[0], "http://") || strings.HasPrefix(given[0], "https://"):
 		return s, errors.New("an address of HTTP is no address of a WebSocket server (write ws:// or wss://)")
+	case isBare(given[0]):
+		return s, errors.New("an address is known by its scheme (write ws:// or wss:// in front of it)")
 	case !strings.Contains(given[0], launch.PortMark):
 		return s, errors.New("the command has no {port}, so it cannot be told where to listen (write it where the port belongs, as in 'PORT={port} ./server')")
 	}
@@ -55,6 +59,24 @@ func ParseSide(given []string, path string, plan *scenario.Plan) (Side, error) {
 
 func isURL(text string) bool {
 	return strings.HasPrefix(text, "ws://") || strings.HasPrefix(text, "wss://")
+}
+
+// isBare tells an address without a scheme, or with one that is none of ours,
+// from a command.
+func isBare(text string) bool {
+	if strings.ContainsAny(text, " \t\n{") {
+		return false
+	}
+	authority := text
+	if end := strings.IndexAny(text, "/?"); end >= 0 {
+		authority = text[:end]
+	}
+	_, port, err := net.SplitHostPort(authority)
+	if err != nil || port == "" { // a scheme has a colon behind it, and no port
+		return strings.Contains(text, "://")
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // Restarts reports whether the side is started anew for every pair.

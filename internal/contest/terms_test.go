@@ -78,6 +78,11 @@ func TestASideIsACommandOrAddressesAndItsNameHoldsNoSecret(t *testing.T) {
 		{[]string{"ws://h:1/", "./old {port}"}, "", "", false, "is no address of a WebSocket server"},
 		{[]string{"ws://h:1/"}, "chat", "", false, `the path "chat" does not begin with /`},
 		{[]string{"https://h:1/secret"}, "", "", false, "write ws:// or wss://"},
+		{[]string{"localhost:9000"}, "", "", false, "write ws:// or wss:// in front of it"},
+		{[]string{"[::1]:9000/chat?key=secret"}, "", "", false, "write ws:// or wss:// in front of it"},
+		{[]string{"WSS://h:1/secret"}, "", "", false, "write ws:// or wss:// in front of it"},
+		{[]string{"./serve:9000"}, "", "", false, "the command has no {port}"},
+		{[]string{"localhost:9000 {port}"}, "", "…", true, ""},
 	} {
 		s, err := ParseSide(row.given, row.path, &plan)
 		if row.fault != "" {
