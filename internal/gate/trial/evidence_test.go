@@ -181,3 +181,22 @@ func TestAMetricPassesAtTheFirstLookThatShowsIt(t *testing.T) {
 		t.Errorf("%s after %d pairs, the metrics after %d and %d", verdict, pairs, early.passed, late.passed)
 	}
 }
+
+func TestABurstAfterTheLookThatPassedARateTakesItsPassBack(t *testing.T) {
+	one := term(t, Term{Metric: "unexpected.rate", Tolerance: 100_000, MustDetect: 500_000, Excess: 100, MustExcess: 1000})
+	r := &rates{gated: one}
+	logs := make([]float64, 20)
+	for i := range logs {
+		r.a = append(r.a, metric.Tally{Of: 2000})
+		r.b = append(r.b, metric.Tally{N: map[int]uint64{12: 400}[i], Of: 2000})
+		logs[i] = 0.1 * float64(i%3-1) // passes after 14 pairs
+	}
+	early, late := &contender{term: one, evidence: r}, &contender{term: p50(t), evidence: quantileOf(p50(t).Term, logs, 0)}
+	verdict, pairs := run([]*contender{early, late}, 14)
+	if verdict != gate.Inconclusive || late.passed != 14 || early.passed != 0 {
+		t.Errorf("%s after %d pairs, the rate passed after %d and the other after %d", verdict, pairs, early.passed, late.passed)
+	}
+	if f := early.finding(14, looks(2, false)[1], looks(2, false)); f.Verdict != gate.Inconclusive || !strings.Contains(f.Reason, "burst") {
+		t.Errorf("the rate is %s: %s", f.Verdict, f.Reason)
+	}
+}

@@ -65,7 +65,7 @@ type evidence interface {
 type contender struct {
 	term     gated
 	evidence evidence
-	passed   int // pairs at the look that showed it, 0 before that
+	passed   int // pairs at the look that showed it, 0 where nothing does or something bars it
 	failed   bool
 	pFail    *float64
 	pPass    *float64
@@ -78,7 +78,10 @@ func (c *contender) look(at look) {
 	pFail, pPass := rank.Greater(c.last.above), rank.Greater(c.last.below)
 	c.pFail, c.pPass = &pFail, &pPass
 	c.failed = pFail <= at.fail && c.last.idle == ""
-	if pPass <= at.pass && c.last.barred == "" && c.passed == 0 {
+	switch {
+	case c.last.barred != "": // also what an earlier look has shown
+		c.passed = 0
+	case pPass <= at.pass && c.passed == 0:
 		c.passed = at.pairs
 	}
 }
