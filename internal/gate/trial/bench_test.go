@@ -27,3 +27,8 @@ func BenchmarkCompute(b *testing.B) {
 		}
 	}
 }
+
+func edit(f *File, change func(*File)) *File {
+	change(f)
+	return f
+}

@@ -77,6 +77,7 @@ func (f *File) Judge() (Verdict, error) {
 	}
 	course, answer := newCourse(&f.Contract, terms, invariants), gate.Inconclusive
 	scratch := measured{stats.NewSummary(f.Mix), stats.NewSummary(f.Mix)}
+	var kept pace
 	for i := range f.Pairs {
 		p := &f.Pairs[i]
 		if want := Order(f.Seed, i); p.Order != want {
@@ -87,6 +88,9 @@ func (f *File) Judge() (Verdict, error) {
 		}
 		if reason := incomparable(p, scratch); reason != "" {
 			return refuse(i, fmt.Sprintf("pair %d: %s", i+1, reason))
+		}
+		if reason := kept.add(scratch); reason != "" {
+			return refuse(i+1, reason)
 		}
 		if answer = course.add(scratch); answer != gate.Inconclusive {
 			break // what comes after the verdict has no say
