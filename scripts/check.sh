@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 concurrent=(./runner ./stats ./internal/books ./internal/memnet ./internal/target ./internal/trigger ./internal/wire)
 fuzz_time=10s
 
@@ -71,6 +72,8 @@ for os in darwin windows; do
 done
 step "staticcheck"
 go run "$staticcheck" ./...
+step "actionlint"
+go run "$actionlint"
 step "lab: install the servers of the end-to-end tests"
 scripts/lab/lab.sh install
 step "go test"
