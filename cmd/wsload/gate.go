@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -13,36 +13,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsload/wsload/internal/arbiter"
 	"github.com/wsload/wsload/internal/contest"
-	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/gate/trial"
 	"github.com/wsload/wsload/internal/launch"
-	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/report"
-	"github.com/wsload/wsload/internal/result"
-	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
-	"github.com/wsload/wsload/stats"
 )
 
-const (
-	firstLook  = 10       // pairs, before which a trial has no verdict
-	mostLogged = 16 << 20 // bytes of one side's servers
-)
+// mostLogged bounds what is kept of one side's servers, in bytes.
+const mostLogged = 16 << 20
 
 // gateFlags are the flags of gate beside those of its plan.
 type gateFlags struct {
 	planFlags
 	outFlags
-	a, b                  []string
-	aPath, bPath          string
-	metrics               []string
-	tolerance, mustDetect []string
-	strict                bool
-	slices, pairs         int
-	budget, ready, grace  time.Duration
-	record, logs          string
-	asJSON, quiet         bool
+	arbiter.Setup
+	record, logs  string
+	asJSON, quiet bool
 }
 
 // gateKeyFlags are those that stand for a key. There is none for the duration:
@@ -102,20 +90,12 @@ func (a *app) gateCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringArrayVar(&f.a, "a", nil, "the base: a `COMMAND` with {port} in it, or a URL; a URL may be repeated, for several instances")
-	flags.StringArrayVar(&f.b, "b", nil, "the candidate, likewise a `COMMAND` or a URL")
-	flags.StringVar(&f.aPath, "a-path", "", "`PATH` with its query to ask a for, in place of that of the target")
-	flags.StringVar(&f.bPath, "b-path", "", "`PATH` with its query to ask b for")
+	flags.StringArrayVar(&f.A, "a", nil, "the base: a `COMMAND` with {port} in it, or a URL; a URL may be repeated, for several instances")
+	flags.StringArrayVar(&f.B, "b", nil, "the candidate, likewise a `COMMAND` or a URL")
+	flags.StringVar(&f.APath, "a-path", "", "`PATH` with its query to ask a for, in place of that of the target")
+	flags.StringVar(&f.BPath, "b-path", "", "`PATH` with its query to ask b for")
 	f.register(cmd)
-	flags.StringArrayVar(&f.metrics, "metric", nil, "gate this `METRIC` and no other but those named so (default: close_handshake.p50, close_handshake.p99, unexpected.rate)")
-	flags.StringArrayVar(&f.tolerance, "tolerance", nil, "`METRIC=SHARE`: how much worse b may be, as in close_handshake.p99=5%")
-	flags.StringArrayVar(&f.mustDetect, "must-detect", nil, "`METRIC=SHARE`: what a pass must rule out, as in close_handshake.p99=20%")
-	flags.BoolVar(&f.strict, "strict", false, "keep the error also where the noise is of another size late in the gate than early")
-	flags.IntVar(&f.pairs, "pairs", trial.MaxPairs, "look at most at `N` pairs")
-	flags.IntVar(&f.slices, "slices", 4, "slices of each side in a pair, an even `N`")
-	flags.DurationVar(&f.budget, "budget", 5*time.Minute, "begin no pair that would not end within this time, but for the first")
-	flags.DurationVar(&f.ready, "ready", 10*time.Second, "time for a server to listen")
-	flags.DurationVar(&f.grace, "grace", 5*time.Second, "time for a server to end after SIGTERM, before SIGKILL")
+	f.registerBounds(cmd)
 	flags.StringVar(&f.out, "out", "", "write the verdict, with all it rests on, to `FILE`")
 	flags.StringVar(&f.record, "record", "", "write every slice to `FILE` as it ends")
 	flags.StringVar(&f.logs, "logs", "", "keep what the servers write in `DIR`, as a.log and b.log")
@@ -125,18 +105,29 @@ func (a *app) gateCommand() *cobra.Command {
 	return cmd
 }
 
-// A match is one gate from its plan to its verdict.
+// registerBounds adds the flags of what is gated, and how far.
+func (f *gateFlags) registerBounds(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.Metrics, "metric", nil, "gate this `METRIC` and no other but those named so (default: close_handshake.p50, close_handshake.p99, unexpected.rate)")
+	flags.StringVar(&f.Contract, "contract", contest.Default, "`default`, or relaxed for a noisy host: what --tolerance and --must-detect do not say")
+	flags.StringArrayVar(&f.Tolerance, "tolerance", nil, "`METRIC=SHARE`: how much worse b may be, as in close_handshake.p99=5%")
+	flags.StringArrayVar(&f.MustDetect, "must-detect", nil, "`METRIC=SHARE`: what a pass must rule out, as in close_handshake.p99=20%")
+	flags.BoolVar(&f.Strict, "strict", false, "keep the error also where the noise is of another size late in the gate than early")
+	flags.IntVar(&f.Pairs, "pairs", trial.MaxPairs, "look at most at `N` pairs")
+	flags.IntVar(&f.Slices, "slices", 4, "slices of each side in a pair, an even `N`")
+	flags.DurationVar(&f.Budget, "budget", 5*time.Minute, "begin no pair that would not end within this time, but for the first")
+	flags.DurationVar(&f.Ready, "ready", 10*time.Second, "time for a server to listen")
+	flags.DurationVar(&f.Grace, "grace", 5*time.Second, "time for a server to end after SIGTERM, before SIGKILL")
+	must(cmd.RegisterFlagCompletionFunc("contract", cobra.FixedCompletions([]string{contest.Default, contest.Relaxed}, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// A match is a gate with what it writes.
 type match struct {
 	*app
-	*config
+	*arbiter.Match
 	flags    *gateFlags
 	progress *progress
 	files    files
-	restarts bool // servers are commands
-	begun    time.Time
-	file     trial.File
-	verdict  trial.Verdict
-	err      error // why the pairs could not be judged
 }
 
 func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
@@ -147,78 +138,63 @@ func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
 	for _, w := range c.warnings {
 		a.warn("%s", w)
 	}
-	m := &match{app: a, config: c, flags: f, progress: a.newProgress(f.quiet)}
-	opt, err := m.options(cmd)
+	played, err := f.Match(a.arbiterPlan(c))
 	if err != nil {
-		return err
+		return usage(cmd, err)
 	}
+	m := &match{app: a, Match: played, flags: f, progress: a.newProgress(f.quiet)}
 	defer m.files.discard()
-	if err := m.openFiles(cmd, &opt); err != nil {
+	if err := m.openFiles(cmd); err != nil {
 		return err
 	}
 	ctx, cut, restore := a.onSignals(context.Background(), m.progress.say)
 	defer restore()
+	a.enlargeHeap()
+	if !f.quiet {
+		m.progress.say(f.intent(&c.plan))
+	}
+	m.files.kept = true
+	m.Contest.Cut, m.Say = cut, m.progress.say
+	m.Stand = func(passed time.Duration, v trial.Verdict, pairs int) {
+		m.progress.line(fmt.Sprintf("%s  %s", passed.Round(time.Second), report.Standing(v, pairs)))
+	}
+	judged, err := m.Play(ctx)
+	m.progress.end()
+	return m.tell(context.Cause(ctx), judged, err)
+}
+
+// arbiterPlan is what the slices of a gate carry out.
+func (a *app) arbiterPlan(c *config) *arbiter.Plan {
+	return &arbiter.Plan{Shown: c.plan, Ready: c.ready, Environ: a.environ, Secrets: c.secrets, Version: readBuild().Version}
+}
+
+// enlargeHeap makes the collector run less often while times are taken, unless
+// the user says how often.
+func (a *app) enlargeHeap() {
 	if a.env("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
-	opt.Cut = cut
-	if !f.quiet {
-		m.progress.say(m.intent())
-	}
-	m.begun, m.files.kept = time.Now(), true
-	ran := contest.Run(ctx, opt)
-	m.progress.end()
-	if len(m.file.Pairs) == 0 {
-		m.verdict, m.err = m.file.Judge()
-	}
-	return m.tell(context.Cause(ctx), errors.Join(ran, m.err))
 }
 
 // intent says what is about to happen.
-func (m *match) intent() string {
-	load := &m.plan.Load
-	rate := load.Rate.String()
-	if load.Rate == 0 {
+func (f *gateFlags) intent(plan *scenario.Plan) string {
+	rate := plan.Load.Rate.String()
+	if plan.Load.Rate == 0 {
 		rate = "once"
 	}
 	return fmt.Sprintf("up to %d pairs within %v, each of %d slices a side with %d closes at %s; seed %d",
-		m.flags.pairs, m.flags.budget, m.flags.slices, load.Connections, rate, m.plan.Seed)
-}
-
-// pair takes a pair into the trial, and says whether another is needed.
-func (m *match) pair(p trial.Pair) bool {
-	m.file.Pairs = append(m.file.Pairs, p)
-	n := len(m.file.Pairs)
-	if m.verdict, m.err = m.file.Judge(); m.err != nil {
-		return false
-	}
-	passed := time.Since(m.begun)
-	m.progress.line(fmt.Sprintf("%s  %s", passed.Round(time.Second), report.Standing(m.verdict, n)))
-	switch m.verdict.Verdict {
-	case gate.Pass, gate.Fail:
-		return false
-	case gate.NotComparable: // by a pair, or by a metric that has had its chance
-		if m.verdict.Pairs < n || n >= firstLook {
-			return false
-		}
-	}
-	if passed+passed/time.Duration(n) > m.flags.budget {
-		m.progress.say(fmt.Sprintf("the budget of %v does not hold another pair", m.flags.budget))
-		return false
-	}
-	return true
+		f.Pairs, f.Budget, f.Slices, plan.Load.Connections, rate, plan.Seed)
 }
 
 // tell stores and prints the verdict, and makes the exit code of it. A failure
 // of the tool beats a signal, and a signal the verdict.
-func (m *match) tell(cause, trouble error) error {
-	if m.err == nil {
-		text, err := m.file.Encode()
+func (m *match) tell(cause error, judged bool, trouble error) error {
+	if judged {
+		text, err := m.File.Encode()
 		if err == nil {
 			err = m.files.end(text)
 		}
-		trouble = errors.Join(trouble, err)
-		trouble = errors.Join(trouble, m.print())
+		trouble = errors.Join(trouble, err, m.print())
 	}
 	if trouble != nil {
 		return failed(trouble)
@@ -226,12 +202,17 @@ func (m *match) tell(cause, trouble error) error {
 	if s, ok := errors.AsType[*stopped](cause); ok {
 		return &failure{code: s.code(), err: cause}
 	}
-	code := m.verdict.Verdict.Exit()
+	return judgement(m.Verdict)
+}
+
+// judgement is a verdict as an error, nil for a pass.
+func judgement(v trial.Verdict) error {
+	code := v.Verdict.Exit()
 	if code == exitDone {
 		return nil
 	}
-	f := &failure{code: code, err: fmt.Errorf("gate: %s: %s", strings.ReplaceAll(string(m.verdict.Verdict), "_", " "), m.verdict.Reason)}
-	if strings.Contains(m.verdict.Reason, "no connection opened") {
+	f := &failure{code: code, err: fmt.Errorf("gate: %s: %s", strings.ReplaceAll(string(v.Verdict), "_", " "), v.Reason)}
+	if strings.Contains(v.Reason, "no connection opened") {
 		f.hints = []string{"is the path right? --target ws:///chat is for both sides, --a-path and --b-path are for one"}
 	}
 	return f
@@ -243,14 +224,14 @@ func (m *match) print() error {
 	case m.flags.out == "-":
 		return nil // the file is there already
 	case m.flags.asJSON:
-		return writeJSON(m.stdout, m.verdict)
+		return writeJSON(m.stdout, m.Verdict)
 	case m.flags.quiet:
 		return nil
 	}
-	if err := report.Trial(m.stdout, &m.file, m.verdict, m.colour); err != nil {
+	if err := report.Trial(m.stdout, &m.File, m.Verdict, m.colour); err != nil {
 		return err
 	}
-	if !m.restarts {
+	if !m.Restarts() {
 		_, err := fmt.Fprintln(m.stdout, "the servers were not restarted: what sets one process apart from another of the same build counts as a change")
 		return err
 	}
@@ -258,8 +239,8 @@ func (m *match) print() error {
 }
 
 // openFiles makes the files before anything is started.
-func (m *match) openFiles(cmd *cobra.Command, opt *contest.Options) (err error) {
-	f := m.flags
+func (m *match) openFiles(cmd *cobra.Command) (err error) {
+	f, opt := m.flags, &m.Contest
 	if f.asJSON && f.out == "-" {
 		return usage(cmd, errors.New("--json and --out - both want standard output"), "give --out a file")
 	}
@@ -299,72 +280,52 @@ func (m *match) openFiles(cmd *cobra.Command, opt *contest.Options) (err error) 
 	return nil
 }
 
-// options makes the contest and the trial of what the flags say. The error
-// names what is wrong.
-func (m *match) options(cmd *cobra.Command) (opt contest.Options, err error) {
-	f := m.flags
-	switch {
-	case f.slices < 2 || f.slices%2 != 0:
-		return opt, usage(cmd, fmt.Errorf("--slices must be even and 2 or more, got %d", f.slices), "an order is ABBA or BAAB: two slices of each side")
-	case f.pairs < firstLook || f.pairs > trial.MaxPairs:
-		return opt, usage(cmd, fmt.Errorf("--pairs must be from %d to %d, got %d", firstLook, trial.MaxPairs, f.pairs), "with fewer there is no verdict, and with more no other")
-	case f.budget <= 0 || f.ready <= 0 || f.grace <= 0:
-		return opt, usage(cmd, errors.New("--budget, --ready and --grace must be above 0s"))
+func (a *app) verdictCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "verdict FILE",
+		Short: "compute a stored verdict again",
+		Long: "verdict reads what gate --out stored and judges its pairs again, to the same bits on any machine.\n" +
+			"It exits as the gate did: 0 pass, 3 fail, 4 inconclusive, 5 not comparable. Where the verdict in the\n" +
+			"file is another one it prints the one that the pairs give, says how the two differ and exits with 1.\n" +
+			"The file - is standard input.",
+		Example: "  wsload verdict verdict.json\n  wsload verdict --json verdict.json",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return nil
+			}
+			return usage(cmd, fmt.Errorf("verdict needs one file, got %d", len(args)), "wsload gate --out FILE writes one")
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return a.verdict(args[0], asJSON) },
 	}
-	opt = contest.Options{
-		Plan: m.ready, Blocks: f.slices / 2, Pairs: f.pairs, Secrets: m.secrets,
-		Pair: m.pair, Warn: func(text string) { m.progress.say("warning: " + text) },
-	}
-	m.file = trial.File{Schema: trial.Schema, Wsload: readBuild().Version, Seed: m.plan.Seed}
-	for _, side := range []struct {
-		flag, path string
-		given      []string
-		side       *contest.Side
-		label      *string
-	}{{"--a", f.aPath, f.a, &opt.A, &m.file.A.Label}, {"--b", f.bPath, f.b, &opt.B, &m.file.B.Label}} {
-		if *side.side, err = contest.ParseSide(side.given, side.path, &m.ready); err != nil {
-			return opt, usage(cmd, fmt.Errorf("%s: %w", side.flag, err))
-		}
-		command := &side.side.Command
-		command.Env, command.Ready, command.Grace = m.environ, f.ready, f.grace
-		*side.label = side.side.Label(&m.ready)
-	}
-	if opt.A.Restarts() != opt.B.Restarts() {
-		return opt, usage(cmd, errors.New("--a and --b must both be commands or both be URLs: a server that is started anew differs from one that has run for long"))
-	}
-	m.restarts = opt.A.Restarts()
-	return opt, m.terms(cmd, &opt)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the verdict as JSON")
+	return cmd
 }
 
-// terms fills in what the trial is about.
-func (m *match) terms(cmd *cobra.Command, opt *contest.Options) error {
-	var names []string
-	for _, c := range m.plan.Closes.Mix {
-		m.file.Mix = append(m.file.Mix, stats.Entry{Name: c.Name, Mode: string(c.Mode)})
-		names = append(names, c.Name)
+func (a *app) verdict(name string, asJSON bool) error {
+	read := func() ([]byte, error) { return os.ReadFile(name) }
+	if name == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(a.stdin) }
 	}
-	load := m.plan.Redacted()
-	load.Target = scenario.Target{}
-	text, err := load.MarshalJSON()
-	must(err) // a plan always has a text
-	m.file.A.Load = fmt.Sprintf("%x/%d", sha256.Sum256(text), m.flags.slices)
-	m.file.B.Load = m.file.A.Load
-	c := &m.file.Contract
-	*c = trial.Contract{
-		Invariants: trial.DefaultContract().Invariants, Strict: m.flags.strict,
-		Close: m.plan.Limits.Close, FIN: m.plan.Limits.Fin,
+	text, err := read()
+	if err != nil {
+		return failed(fmt.Errorf("read verdict file: %w", err))
 	}
-	if c.Terms, err = contest.Terms(names, m.flags.metrics, m.flags.tolerance, m.flags.mustDetect, opt.A.Restarts()); err != nil {
-		return usage(cmd, err)
+	f, err := trial.Decode(text)
+	if err != nil {
+		return failed(err)
 	}
-	if _, err := m.file.Judge(); err != nil { // without pairs it only reads the contract
-		return usage(cmd, err)
+	v, err := f.Judge()
+	if err != nil {
+		return failed(err)
 	}
-	hold, stampErr := wire.HoldStamps() // the record says whether there are any
-	if hold != nil {
-		hold.Close()
+	if asJSON {
+		err = writeJSON(a.stdout, v)
+	} else {
+		err = report.Trial(a.stdout, f, v, a.colour)
 	}
-	noFile := proc.Self().SoftLimit
-	opt.Env = result.NewEnv(readBuild().Version, uint64(noFile.N), stampErr == nil)
-	return nil
+	if err = errors.Join(err, f.Check(v)); err != nil {
+		return failed(err)
+	}
+	return judgement(v)
 }

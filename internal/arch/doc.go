@@ -11,7 +11,10 @@
 // (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
 // happened (stats), how a connection is judged (internal/verdict) and the server
 // (internal/target), then the package that does it (runner) and the stored form (internal/result), then what holds both ends' books against each other
-// (internal/books), what judges runs (internal/gate, and internal/judge for stored ones), what loads two servers in turn for it (internal/contest) and the renderers (internal/report), and at the top the command, which joins them.
+// (internal/books), what judges runs (internal/gate, and internal/judge for
+// stored ones), what loads two servers in turn for it (internal/contest, and
+// internal/arbiter, which joins the two) and the renderers (internal/report), and
+// at the top the command, which joins them.
 //
 // A dependency on another module has one owner per purpose. So it can be
 // replaced in one place, and a program that imports scenario, runner and stats
@@ -43,6 +46,7 @@
 //	internal/gate/trial <- stats, internal/gate, internal/gate/rank, internal/gate/metric, internal/result
 //	internal/judge      <- stats, internal/result, internal/gate, internal/gate/rule
 //	internal/contest    <- scenario, stats, internal/wire, internal/proc, internal/launch, runner, internal/result, internal/gate/metric, internal/gate/trial
+//	internal/arbiter    <- scenario, stats, internal/wire, internal/proc, internal/result, internal/gate, internal/gate/rule, internal/gate/trial, internal/contest
 //	internal/report     <- stats, internal/result, internal/gate, internal/gate/trial, internal/gate/rule, internal/report/ci
 //	internal/report/ci  <- stats, internal/result, internal/gate, internal/gate/metric, internal/gate/trial
 //	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/viper, github.com/go-viper/mapstructure/v2, go.yaml.in/yaml/v3, golang.org/x/term

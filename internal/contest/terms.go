@@ -13,18 +13,53 @@ import (
 // tailFrom is the quantile from which on a metric is gated like a tail.
 const tailFrom = 0.75
 
-// Terms makes the terms of a contract. entries are the names of the mix;
-// metrics are what is gated, none for the default; tolerances and mustDetect
-// are texts like close_handshake.p99=5%. Servers that are not restarted differ
-// by more than their builds do, so they are given more room by default. The
+// The presets of a contract's bounds. Default is trial.DefaultContract; Relaxed
+// gives the noise of a host more room.
+const (
+	Default = "default"
+	Relaxed = "relaxed"
+)
+
+// Wanted is what a contract is to be about.
+type Wanted struct {
+	Preset  string   // Default or Relaxed
+	Metrics []string // what is gated; none for the metrics of the default contract
+	// Tolerances and MustDetect are texts like close_handshake.p99=5%, in place
+	// of the preset's.
+	Tolerances, MustDetect []string
+	// Restarts: the servers are started anew for every pair. Those that are not
+	// differ by more than their builds do, so they are given more room than by
+	// either preset.
+	Restarts bool
+}
+
+// room is what a quantile is given by default: one of the middle, and one of
+// the tail.
+func (w *Wanted) room() (middle, far [2]trial.Share) {
+	switch {
+	case !w.Restarts:
+		return [2]trial.Share{100_000, 250_000}, [2]trial.Share{150_000, 400_000}
+	case w.Preset == Relaxed:
+		return [2]trial.Share{50_000, 150_000}, [2]trial.Share{100_000, 300_000}
+	}
+	terms := trial.DefaultContract().Terms
+	return [2]trial.Share{terms[0].Tolerance, terms[0].MustDetect}, [2]trial.Share{terms[1].Tolerance, terms[1].MustDetect}
+}
+
+// Terms makes the terms of a contract. entries are the names of the mix. The
 // error names the text that is wrong.
-func Terms(entries, metrics, tolerances, mustDetect []string, restarts bool) ([]trial.Term, error) {
+func Terms(entries []string, w Wanted) ([]trial.Term, error) {
+	if w.Preset != Default && w.Preset != Relaxed {
+		return nil, fmt.Errorf("read contract %q: it is %s or %s", w.Preset, Default, Relaxed)
+	}
+	metrics := w.Metrics
 	byDefault := trial.DefaultContract().Terms // the median, the tail, the rate
 	if len(metrics) == 0 {
 		for _, t := range byDefault {
 			metrics = append(metrics, t.Metric)
 		}
 	}
+	middle, far := w.room()
 	var terms []trial.Term
 	for _, name := range metrics {
 		m, err := metric.Parse(name, entries)
@@ -39,18 +74,18 @@ func Terms(entries, metrics, tolerances, mustDetect []string, restarts bool) ([]
 			like = byDefault[1]
 		}
 		switch {
-		case restarts || m.Kind() != metric.Duration:
+		case m.Kind() != metric.Duration:
 		case m.Quant().Float() > tailFrom:
-			like.Tolerance, like.MustDetect = 150_000, 400_000
+			like.Tolerance, like.MustDetect = far[0], far[1]
 		default:
-			like.Tolerance, like.MustDetect = 100_000, 250_000
+			like.Tolerance, like.MustDetect = middle[0], middle[1]
 		}
 		like.Metric = name
 		terms = append(terms, like)
 	}
 	return terms, errors.Join(
-		assign("tolerance", tolerances, terms, func(t *trial.Term) *trial.Share { return &t.Tolerance }),
-		assign("must-detect", mustDetect, terms, func(t *trial.Term) *trial.Share { return &t.MustDetect }))
+		assign("tolerance", w.Tolerances, terms, func(t *trial.Term) *trial.Share { return &t.Tolerance }),
+		assign("must-detect", w.MustDetect, terms, func(t *trial.Term) *trial.Share { return &t.MustDetect }))
 }
 
 // assign reads METRIC=SHARE texts into the terms.

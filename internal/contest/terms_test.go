@@ -11,14 +11,16 @@ import (
 )
 
 func TestTheTermsAreThoseOfTheDefaultContractUnlessTold(t *testing.T) {
-	terms, err := Terms([]string{"active"}, nil, nil, nil, true)
+	terms, err := Terms([]string{"active"}, Wanted{Preset: Default, Restarts: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(trial.DefaultContract().Terms, terms); diff != "" {
 		t.Error(diff)
 	}
-	terms, err = Terms([]string{"active"}, nil, []string{"close_handshake.p99=7.5%"}, []string{"close_handshake.p50=40%", "close_handshake.p99=30%"}, false)
+	terms, err = Terms([]string{"active"}, Wanted{
+		Preset: Default, Tolerances: []string{"close_handshake.p99=7.5%"}, MustDetect: []string{"close_handshake.p50=40%", "close_handshake.p99=30%"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,8 +32,26 @@ func TestTheTermsAreThoseOfTheDefaultContractUnlessTold(t *testing.T) {
 	}
 }
 
+func TestARelaxedContractGivesTheNoiseMoreRoomAndAnUnknownOneIsRefused(t *testing.T) {
+	want := trial.DefaultContract().Terms
+	want[0].Tolerance, want[0].MustDetect = 50_000, 150_000
+	want[1].Tolerance, want[1].MustDetect = 100_000, 300_000
+	terms, err := Terms([]string{"active"}, Wanted{Preset: Relaxed, Restarts: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, terms); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := Terms([]string{"active"}, Wanted{Preset: "loose"}); err == nil || err.Error() != `read contract "loose": it is default or relaxed` {
+		t.Error(err)
+	}
+}
+
 func TestAMetricIsGatedLikeTheDefaultOfItsKind(t *testing.T) {
-	terms, err := Terms([]string{"active", "kick"}, []string{"active.fin.p50", "kick.notice.p90", "class.clean_rst.rate"}, nil, nil, true)
+	terms, err := Terms([]string{"active", "kick"}, Wanted{
+		Preset: Default, Metrics: []string{"active.fin.p50", "kick.notice.p90", "class.clean_rst.rate"}, Restarts: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +74,8 @@ func TestTermsThatCannotBeReadAreRefusedByTheirText(t *testing.T) {
 		{nil, []string{"close_handshake.p50=5"}, nil, `read tolerance "close_handshake.p50=5": read share "5": not a percentage`},
 		{nil, nil, []string{"fin.p50=5%"}, `read must-detect "fin.p50=5%": fin.p50 is not gated (name it with --metric)`},
 	} {
-		if _, err := Terms([]string{"active"}, row.metrics, row.tolerance, row.mustDetect, true); err == nil || !strings.Contains(err.Error(), row.want) {
+		w := Wanted{Preset: Default, Metrics: row.metrics, Tolerances: row.tolerance, MustDetect: row.mustDetect, Restarts: true}
+		if _, err := Terms([]string{"active"}, w); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("got %v, want %q", err, row.want)
 		}
 	}

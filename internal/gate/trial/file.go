@@ -110,6 +110,30 @@ func (p *Pair) measure(into measured) error {
 	return nil
 }
 
+// Check holds the verdict that is stored against the one that Judge makes. The
+// error says how they differ; a file without a verdict has nothing to differ.
+func (f *File) Check(judged Verdict) error {
+	if f.Verdict == nil {
+		return nil
+	}
+	stored, err := json.Marshal(f.Verdict)
+	if err != nil {
+		return fmt.Errorf("read stored verdict: %w", err)
+	}
+	computed, err := json.Marshal(judged)
+	switch {
+	case err != nil:
+		return fmt.Errorf("write verdict: %w", err)
+	case bytes.Equal(stored, computed):
+		return nil
+	case f.Verdict.Verdict != judged.Verdict:
+		return fmt.Errorf("the stored verdict is %s and the pairs give %s (the file was changed, or wsload %s wrote another verdict than it should)",
+			f.Verdict.Verdict, judged.Verdict, f.Wsload)
+	}
+	return fmt.Errorf("the stored verdict is %s, as the pairs give, but its reason or figures differ from theirs (the file was changed, or wsload %s wrote other figures than it should)",
+		judged.Verdict, f.Wsload)
+}
+
 // Encode judges the pairs and writes the file with the verdict. The bytes
 // depend on nothing else.
 func (f *File) Encode() ([]byte, error) {
