@@ -8,6 +8,7 @@
 //	wsload serve                     the server, for a run from elsewhere
 //	wsload report FILE               a stored result again
 //	wsload gate --a CMD --b CMD      two servers in turn: is b worse than a?
+//	wsload qualify --a CMD           a server against itself: what is a verdict worth?
 //	wsload verdict FILE              the verdict of a gate, computed again
 //
 // The flow of a run:
@@ -128,7 +129,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true, // a wall of flags hides the mistake
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.serveCommand(), a.planCommand(), a.gateCommand(), a.verdictCommand(), a.reportCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.serveCommand(), a.planCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.reportCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

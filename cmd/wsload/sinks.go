@@ -265,7 +265,7 @@ func (fs *files) end(text []byte) error {
 		errs = append(errs, f.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("store the gate: %w", err)
+		return fmt.Errorf("store what was found: %w", err)
 	}
 	return nil
 }

@@ -33,11 +33,11 @@ func attemptsFor(q metric.Quant) uint64 {
 	return uint64(math.Ceil(math.Log(level) / math.Log(q.Float())))
 }
 
-// shareLimits returns the limits of Clopper and Pearson for the share that x
+// ShareLimits returns the limits of Clopper and Pearson for the share that x
 // of n attempts come from. Neither need be whole. The limits are rounded,
 // so that a last bit that another processor computes differently does not
 // matter.
-func shareLimits(x, n float64) (low, high float64) {
+func ShareLimits(x, n float64) (low, high float64) {
 	high = 1
 	switch {
 	case x > 0 && x < n:
@@ -66,7 +66,7 @@ func steady(x float64) float64 {
 func (r Rule) attemptsToDecide(rate, dispersion float64) uint64 {
 	const most = 1 << 40
 	decided := func(n float64) bool {
-		all, some := r.holdsOver(shareLimits(rate*n/dispersion, n/dispersion))
+		all, some := r.holdsOver(ShareLimits(rate*n/dispersion, n/dispersion))
 		return all || !some
 	}
 	n := uint64(1)

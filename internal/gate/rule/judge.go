@@ -123,7 +123,7 @@ func (r Rule) findRate(t metric.Tally, run Run) finding {
 	}
 	spread := dispersion(tallies)
 	f := finding{value: share(t)}
-	f.low, f.high = shareLimits(float64(t.N)/spread, float64(t.Of)/spread)
+	f.low, f.high = ShareLimits(float64(t.N)/spread, float64(t.Of)/spread)
 	f.basis = fmt.Sprintf("%d of %d attempts, as if they failed singly", t.N, t.Of)
 	if spread > 1 {
 		f.basis = fmt.Sprintf("%d of %d attempts, which vary between rounds %.3g times as much as single ones", t.N, t.Of, spread)

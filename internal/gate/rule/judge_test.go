@@ -297,7 +297,7 @@ func TestAMeanCountsWhatRanOutOfTimeWithTheLimit(t *testing.T) {
 // as many errors or more, or as few or fewer, have exactly the level.
 func TestTheLimitsOfARateAreThoseOfTheBinomialDistribution(t *testing.T) {
 	for _, c := range []struct{ x, n float64 }{{0, 299}, {0, 2995}, {0, 29956}, {1, 10}, {5, 1000}, {60, 2060}, {999, 1000}, {1000, 1000}, {123456, 1e9}} {
-		low, high := shareLimits(c.x, c.n)
+		low, high := ShareLimits(c.x, c.n)
 		if c.x > 0 {
 			if p := 1 - (distuv.Binomial{N: c.n, P: low}).CDF(c.x-1); math.Abs(p-level) > 1e-5 {
 				t.Errorf("%v of %v: at the lower limit %v as many have probability %v", c.x, c.n, low, p)
@@ -313,10 +313,10 @@ func TestTheLimitsOfARateAreThoseOfTheBinomialDistribution(t *testing.T) {
 		n     float64
 		bound float64
 	}{{299, 0.01}, {2995, 0.001}, {29956, 0.0001}} {
-		if _, high := shareLimits(0, c.n); high >= c.bound {
+		if _, high := ShareLimits(0, c.n); high >= c.bound {
 			t.Errorf("0 of %v allow %v", c.n, high)
 		}
-		if _, high := shareLimits(0, c.n-1); high < c.bound {
+		if _, high := ShareLimits(0, c.n-1); high < c.bound {
 			t.Errorf("0 of %v allow only %v", c.n-1, high)
 		}
 	}
