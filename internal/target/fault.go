@@ -69,6 +69,9 @@ func replyFaults() []fault {
 			}
 			return manners{delay: delay}
 		}},
+		{"busy-reply", "answers a Close after computing: ?rounds=2000 of SHA-256, about a fifth of a millisecond", func(q *query) manners {
+			return manners{rounds: q.number("rounds", 2000, maxRounds)}
+		}},
 		{"no-reply", "never answers a Close and keeps TCP open", fixed(manners{silent: true, parting: partNone})},
 		{"fin-no-reply", "answers a Close with a FIN alone", fixed(manners{silent: true})},
 		{"rst-no-reply", "answers a Close with an RST alone", fixed(manners{silent: true, parting: partRST})},
@@ -145,6 +148,7 @@ type manners struct {
 	deaf    bool          // nor is anything read that has come meanwhile
 	parting parting       // what follows the last Close
 	delay   time.Duration // from the end of the client's Close to the answer
+	rounds  int           // of hashing before the answer, which keep a processor busy
 	speech  speech        // how a Close is said, answer or own; nil says it well
 	pace    time.Duration // between the bytes of a Close; 0 sends it in one piece
 	anyCode bool          // the speech has a code of its own

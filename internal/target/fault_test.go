@@ -61,6 +61,7 @@ func trials() map[string][]trial {
 			{said: good1000, end: eof, took: 2 * time.Second, sent: 1, recv: 1, ended: serverFIN},
 			{query: "?delay=7s", said: good1000, end: eof, took: 7 * time.Second, sent: 1, recv: 1, ended: serverFIN},
 		},
+		"busy-reply":   append(well, inEvery("?rounds=0", good1000, good1001, 1)...),
 		"no-reply":     {{end: stays, took: time.Hour, recv: 1, ended: clientFIN}, well[1]},
 		"fin-no-reply": {{end: eof, recv: 1, ended: serverFIN}, well[1]},
 		"rst-no-reply": {{end: rst, recv: 1, ended: serverRST}, well[1]},

@@ -167,6 +167,7 @@ func TestAQueryThatCannotBeObeyedIsRefusedWithTheRemedy(t *testing.T) {
 		"/byte-by-byte?every=-1s":                 `every="-1s"`,
 		"/ignore-half-close?keep=2d":              `write it like keep=1m0s`,
 		"/data-before-close?n=-1":                 `query: n="-1" is not a number from 0 to 10000: write it like n=3`,
+		"/busy-reply?rounds=1000001":              `rounds="1000001" is not a number from 0 to 1000000: write it like rounds=2000`,
 		"/data-before-close?n=10001":              `n="10001"`,
 		"/bad-code?code=65536":                    `query: code="65536" is not a number from 0 to 65535: write it like code=1006`,
 		"/bad-code?code=x":                        `code="x"`,

@@ -11,8 +11,9 @@ import (
 type speech func(payload []byte, mask bool) []byte
 
 const (
-	maxData = 10_000 // messages of data-before-close
-	maxCode = 0xFFFF // a status code has two bytes
+	maxData   = 10_000    // messages of data-before-close
+	maxRounds = 1_000_000 // of busy-reply: about a tenth of a second
+	maxCode   = 0xFFFF    // a status code has two bytes
 )
 
 // speak says a Close as the manners have it. A client that does not take it in
