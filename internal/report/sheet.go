@@ -107,13 +107,13 @@ func (p *page) reason() string {
 	return fmt.Sprintf("%d of %d rules", count, len(p.rules))
 }
 
-// ruleMetric is the metric in the text of a rule.
+// ruleMetric is the metric in the text of a rule, with what stands before it:
+// its end tells what its values are.
 func ruleMetric(text string) string {
-	metric, _, _ := strings.Cut(text, ")")
-	if at := strings.IndexAny(metric, "<>=!"); at >= 0 {
-		metric = metric[:at]
+	if at := strings.IndexAny(text, ")<>=!"); at >= 0 {
+		text = text[:at]
 	}
-	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(metric), "point("))
+	return strings.TrimSpace(text)
 }
 
 func ruleValue(r *rule.Result) string {

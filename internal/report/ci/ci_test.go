@@ -29,7 +29,7 @@ func judged() *Sheet {
 }
 
 // hostile is what a server may write into its log, its Close or its answer.
-const hostile = "::error::x\r\n::add-mask::y ##[error]z | `a` ```` <img src=x> @octocat #1 [l](http://e.com) www.e.com *b* ]]> \x1b[31m\u202e\x00\xff \\| 100%"
+const hostile = "::error title=a,b::x\r\n::add-mask::y ##[error]z | `a` ```` <img src=x> @octocat #1 [l](http://e.com) www.e.com *b* ]]> \x1b[31m\u202e\x00\xff \\| 100%"
 
 // attacked is a sheet whose every text is hostile.
 func attacked() *Sheet {
@@ -163,18 +163,28 @@ func TestTheWordsOfAServerAreNoCommandForTheRunner(t *testing.T) {
 	if len(lines) != 5 {
 		t.Fatalf("%d commands: %q", len(lines), lines)
 	}
-	for _, line := range lines {
-		command, _, ok := strings.Cut(strings.TrimPrefix(line, "::"), "::")
+	words := line(hostile)
+	for i, text := range lines {
+		// As the runner reads it: the properties end at the next ::, and at a
+		// comma each.
+		command, message, ok := strings.Cut(strings.TrimPrefix(text, "::"), "::")
 		kind, title, _ := strings.Cut(command, " title=")
-		if !ok || kind != "error" && kind != "warning" && kind != "notice" {
-			t.Errorf("not a command: %s", line)
+		if want := []string{"error", "error", "error", "warning", "notice"}[i]; !ok || kind != want || strings.Contains(title, ",") {
+			t.Errorf("not one %s: %s", want, text)
 		}
-		if strings.ContainsAny(title, ":,") {
-			t.Errorf("the title ends early: %s", title)
+		unescape := strings.NewReplacer("%0D", "\r", "%0A", "\n", "%3A", ":", "%2C", ",", "%25", "%")
+		if title = unescape.Replace(title); !strings.HasPrefix(title, words) {
+			t.Errorf("the title is not as it was: %s", title)
+		}
+		if message = unescape.Replace(message); !strings.HasSuffix(message, words) {
+			t.Errorf("the message is not as it was: %s", message)
 		}
 	}
-	if !strings.HasSuffix(lines[0], "100%25") {
-		t.Errorf("a percent sign is not escaped: %s", lines[0])
+}
+
+func TestAPointIsPlainOnlyBetweenDigits(t *testing.T) {
+	if got := plain("1.5 www.1 1.www 5."); got != "1.5 www&#46;1 1&#46;www 5&#46;" {
+		t.Error(got)
 	}
 }
 

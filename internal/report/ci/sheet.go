@@ -44,7 +44,7 @@ func (s *Sheet) cases() []Row {
 	for i, row := range s.Rows {
 		parts[i] = row.Verdict
 	}
-	if s.Verdict == gate.None || gate.Overall(parts) == s.Verdict {
+	if gate.Overall(parts) == s.Verdict {
 		return s.Rows
 	}
 	return append(s.Rows[:len(s.Rows):len(s.Rows)], Row{Name: "verdict", Verdict: s.Verdict, Reason: s.Reason})
