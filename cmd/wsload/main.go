@@ -22,7 +22,9 @@
 //	runner.Run ──▶ sinks.go    interval by interval: result stream, live line
 //	   │
 //	   ▼  child.go    the server's ledger against the run's own count
-//	result.Document ──▶ report.go   text or JSON
+//	   │  run.go      its rules, where the plan has any
+//	   ▼
+//	result.Document ──▶ report.go   text, JSON, and the formats of CI
 //	   │
 //	   ▼  exit.go     exit code
 //

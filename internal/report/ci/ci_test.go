@@ -224,3 +224,38 @@ func TestASheetThatCannotBeWrittenIsAnError(t *testing.T) {
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("full") }
+
+// FuzzNoTextIsMoreThanText holds every form against texts of any kind.
+func FuzzNoTextIsMoreThanText(f *testing.F) {
+	f.Add(hostile)
+	f.Add("```\n```")
+	f.Add("\u2028::error::x")
+	f.Fuzz(func(t *testing.T, text string) {
+		s := &Sheet{
+			Title: "wsload", Verdict: gate.Fail, Reason: text, Facts: []string{text}, Columns: []string{text},
+			Rows: []Row{{text, gate.Fail, text, []string{text}}}, Warnings: []string{text}, Report: []string{text},
+		}
+		var xmlText, markdown, annotations bytes.Buffer
+		if err := errors.Join(JUnit(&xmlText, s), Markdown(&markdown, s), Annotations(&annotations, s)); err != nil {
+			t.Fatal(err)
+		}
+		var read junitSuites
+		if err := xml.Unmarshal(xmlText.Bytes(), &read); err != nil || read.Suite.Cases[0].Failure.Message != line(text) {
+			t.Errorf("%v: %q", err, xmlText.String())
+		}
+		if n := strings.Count(annotations.String(), "\n"); n != 3 || strings.Count(annotations.String(), "\n::") != n-1 {
+			t.Errorf("not three commands: %q", annotations.String())
+		}
+		table, rest, _ := strings.Cut(markdown.String(), "\n```")
+		for i, row := range strings.Split(strings.TrimPrefix(table, "### wsload: FAIL\n\n"), "\n")[:3] {
+			row = strings.NewReplacer("<code>", "", "</code>", "").Replace(row)
+			if strings.Count(row, "|") != 4 || i != 1 && strings.ContainsAny(row, "<>@`*_[]\\!:/") {
+				t.Errorf("not a row of three plain cells: %q", row)
+			}
+		}
+		fence := "```" + rest[:strings.Index(rest, "t")] // up to its info string
+		if strings.Count(rest, "\n"+fence+"\n") != 2 {
+			t.Errorf("the two blocks do not end where they should: %q", rest)
+		}
+	})
+}

@@ -14,7 +14,11 @@ func Markdown(w io.Writer, s *Sheet) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "### %s: %s\n", plain(s.Title), plain(spoken(s.Verdict)))
 	if len(s.Rows) > 0 {
-		heads := append(append([]string{""}, s.Columns...), "verdict")
+		heads := []string{""}
+		for _, column := range s.Columns {
+			heads = append(heads, plain(column))
+		}
+		heads = append(heads, "verdict")
 		row := func(cells []string) { out.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
 		out.WriteByte('\n')
 		row(heads)
