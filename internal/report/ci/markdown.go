@@ -58,7 +58,9 @@ func repeated(text string, n int) []string {
 
 // plain writes a text so that none of it is markup: what is neither a letter nor
 // a digit becomes a numeric reference, which CommonMark never takes as structure
-// (section 6.2). Between digits a point stays, as it can begin no link.
+// (section 6.2). Between digits a point stays, as it can begin no link. GitHub
+// looks for people and issues in what was rendered: a space without width
+// behind @ and # hides them.
 func plain(text string) string {
 	runes := []rune(named(text))
 	var out strings.Builder
@@ -68,6 +70,9 @@ func plain(text string) string {
 			out.WriteRune(r)
 		} else {
 			fmt.Fprintf(&out, "&#%d;", r)
+		}
+		if r == '@' || r == '#' {
+			out.WriteString("&#8203;")
 		}
 	}
 	return out.String()
