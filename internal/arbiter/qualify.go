@@ -17,8 +17,8 @@ import (
 // QualificationSchema is the version of a Qualification as JSON.
 const QualificationSchema = "wsload.qualification/1"
 
-// mostIncomparable is the number of gates without a comparison after which no
-// other is begun: this host or this server does not give one.
+// mostIncomparable is the number of gates in a row without a comparison after
+// which no other is begun: this host or this server does not give one.
 const mostIncomparable = 3
 
 // errLimit is why a gate was cut.
@@ -110,8 +110,8 @@ func Qualify(ctx context.Context, o Qualifying) (*Qualification, error) {
 		ctx = limited
 	}
 	var inPairs time.Duration
-	pairs := 0
-	for n := 0; o.more(ctx, n, time.Since(begun)) && q.Counts.NotComparable < mostIncomparable; n++ {
+	pairs, row := 0, 0
+	for n := 0; o.more(ctx, n, time.Since(begun)) && row < mostIncomparable; n++ {
 		g, err := o.play(ctx, n, drill)
 		if err != nil {
 			return q, err
@@ -122,7 +122,9 @@ func Qualify(ctx context.Context, o Qualifying) (*Qualification, error) {
 			q.Cut = g.Pairs
 			break
 		}
-		q.take(g)
+		if row++; q.take(g) {
+			row = 0
+		}
 		o.Done(g, n)
 	}
 	q.Took, q.Recorded = time.Since(begun), drill.Pairs()
@@ -167,8 +169,8 @@ func (o *Qualifying) play(ctx context.Context, n int, drill *trial.Drill) (Gate,
 	return g, drill.Add(&m.File)
 }
 
-// take counts a gate.
-func (q *Qualification) take(g Gate) {
+// take counts a gate, and reports whether it was a comparison.
+func (q *Qualification) take(g Gate) (compared bool) {
 	q.Gates = append(q.Gates, g)
 	switch g.Verdict {
 	case gate.Pass:
@@ -179,7 +181,9 @@ func (q *Qualification) take(g Gate) {
 		q.Counts.Inconclusive++
 	default:
 		q.Counts.NotComparable++
+		return false
 	}
+	return true
 }
 
 // count sums the gates up.
