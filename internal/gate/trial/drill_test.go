@@ -128,3 +128,39 @@ func TestADrillRefusesOtherMetricsThanItsOwn(t *testing.T) {
 		t.Error("two terms were taken for three")
 	}
 }
+
+func TestACoinDecidesWhichSideOfADrilledPairIsWhich(t *testing.T) {
+	d, err := NewDrill(DefaultContract(), mix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Even if the recorded sides were not equal, those of its trials are.
+	if err := d.Add(file(20, func(int) (a, b arm) {
+		a, b = usual(), usual()
+		b.handshake *= 2
+		return a, b
+	})); err != nil {
+		t.Fatal(err)
+	}
+	a, err := d.Try(Exercise{Terms: DefaultContract().Terms, Trials: 200, Pairs: MaxPairs, Seed: 1})
+	if err != nil || a.Fail > 20 {
+		t.Errorf("%d of 200 trials fail, %v", a.Fail, err)
+	}
+}
+
+func TestAUnitDoesNotReachFromOneTrialIntoTheNext(t *testing.T) {
+	d, err := NewDrill(DefaultContract(), mix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := usual()
+	few.closes = 500 // two pairs make a p99
+	for range 2 {
+		if err := d.Add(file(3, alike(few))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := d.Spreads()[1]; s.Units != 2 {
+		t.Errorf("%d units of two trials with three pairs each, want one of each", s.Units)
+	}
+}
