@@ -115,6 +115,9 @@ func (m Metric) FromPlan() bool {
 type Sample struct {
 	Hist *stats.Histogram // may be nil; shared with the summary, not to be changed
 	Late uint64           // attempts that ran out of time: longer than every duration in Hist
+	// Crossed counts attempts whose two ends came in the other order. They have
+	// no duration and are not counted in N.
+	Crossed uint64
 	// Clock is stats.ClockKernel where arrivals are stamped by the kernel, and
 	// stats.ClockUser where a duration may hold the queue of this process.
 	Clock string
@@ -153,7 +156,7 @@ func (m Metric) Sample(s *stats.Summary) Sample {
 	if m.entry == "" {
 		row = s.Row(p)
 	}
-	return Sample{Hist: row.Hist, Late: late, Clock: row.Clock(p)}
+	return Sample{Hist: row.Hist, Late: late, Crossed: row.Crossed, Clock: row.Clock(p)}
 }
 
 func (m Metric) covers(e stats.Entry) bool { return m.entry == "" || m.entry == e.Name }

@@ -43,6 +43,10 @@
 // the limit. In b that counts for a Fail by the limit, and against a Pass; in a
 // it is the reverse.
 //
+// An attempt that ended before it could be measured, by a reset say, has no
+// place among the others. Where b has clearly more of those than a, what is left
+// cannot show that b is no worse: a quantile has no Pass then.
+//
 // # The same verdict everywhere
 //
 // A [File] holds everything a verdict rests on. [Compute] reads one and writes

@@ -200,3 +200,47 @@ func TestABurstAfterTheLookThatPassedARateTakesItsPassBack(t *testing.T) {
 		t.Errorf("the rate is %s: %s", f.Verdict, f.Reason)
 	}
 }
+
+func TestClosesThatEndOtherwiseMayHideAChangeOfThoseThatAreLeft(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		a, b int // closes without a duration
+		want gate.Verdict
+	}{
+		{"few of b", 0, 9, gate.Pass},
+		{"many of both", 300, 300, gate.Pass},
+		{"many of a", 300, 0, gate.Pass},
+		{"many of b", 0, 300, gate.Inconclusive},
+	} {
+		f := file(10, func(int) (arm, arm) {
+			a, b := usual(), usual()
+			a.closes, a.premature = a.closes-c.a, c.a
+			b.closes, b.premature = b.closes-c.b, c.b
+			return a, b
+		})
+		f.Contract.Terms = []Term{p50(t).Term}
+		v := judge(t, f)
+		if v.Verdict != c.want || (v.Verdict == gate.Inconclusive) != strings.Contains(v.Reason, "more of b ended before it could be") {
+			t.Errorf("%s: %s: %s", c.name, v.Verdict, v.Reason)
+		}
+	}
+}
+
+func TestAPairInTheWrongOrderIsNoCloseThatEndedOtherwise(t *testing.T) {
+	crossing := func(n int) *stats.Summary {
+		s := stats.NewSummary(mix())
+		for i := range 100 {
+			o := stats.Outcome{Class: stats.Clean, Opened: true}
+			if o.Crossed[stats.CloseHandshake] = i < n; i >= n {
+				o.Phases[stats.CloseHandshake] = stats.Sample{D: ms, OK: true, Kernel: true}
+			}
+			s.Add(&o, nil)
+		}
+		return s
+	}
+	q := newQuantiles(p50(t), 0)
+	q.add(measured{crossing(30), crossing(50)})
+	if got := q.doubt(); got != "" {
+		t.Errorf("pairs in the wrong order are in doubt: %s", got)
+	}
+}

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -74,7 +75,7 @@ func (q *quantiles) add(pair measured) {
 		q.units = append(q.units, unit{q.valueOf(q.open[0]), q.valueOf(q.open[1]), q.pairs})
 		for i := range q.open {
 			q.open[i].Hist.Reset()
-			q.open[i].Late = 0
+			q.open[i].Late, q.open[i].Crossed = 0, 0
 		}
 	}
 }
@@ -82,6 +83,7 @@ func (q *quantiles) add(pair measured) {
 func join(to *metric.Sample, s metric.Sample) {
 	to.Hist.Merge(s.Hist)
 	to.Late += s.Late
+	to.Crossed += s.Crossed
 }
 
 func (q *quantiles) valueOf(s metric.Sample) value {
@@ -182,13 +184,19 @@ func (q *quantiles) overall() (a, b *float64) {
 
 func (q *quantiles) attempts() (a, b uint64) { return q.all[0].sample.N(), q.all[1].sample.N() }
 
-// doubt says why the pairs may hide a small change in the tool's own lag, ""
-// where they do not: the lag is more than a tenth of the quantile on one side.
-// That there is a change can still be shown, for a coin decided whom the lag
-// meets; that there is none cannot.
+// doubt says why the pairs may hide a change, "" where they do not. One is that
+// attempts of b ended otherwise, by a reset say, and so are not among those
+// that were measured: they may have been the slow ones. The other is that the
+// tool's own lag is more than a tenth of the quantile on one side. That there
+// is a change can still be shown, for a coin decided whom the lag meets; that
+// there is none cannot.
 func (q *quantiles) doubt() string {
 	if q.metric.OwnLag() {
 		return ""
+	}
+	a, b := q.all[0].sample, q.all[1].sample
+	if onA, onB := a.N()+a.Crossed, b.N()+b.Crossed; onB < onA && (onA-onB)*attemptsPer > onA {
+		return fmt.Sprintf("it was measured on %d connections of a and on %d of b: more of b ended before it could be, which may hide a change", onA, onB)
 	}
 	for _, s := range q.all {
 		d, ok := s.sample.At(q.metric.Quant().Rank(s.sample.N()))
