@@ -48,7 +48,7 @@ func DefaultContract() Contract {
 		Terms: []Term{
 			{Metric: "close_handshake.p50", Tolerance: 30_000, MustDetect: 100_000},
 			{Metric: "close_handshake.p99", Tolerance: 50_000, MustDetect: 200_000},
-			{Metric: "unexpected.rate", Tolerance: 100_000, MustDetect: 500_000, Excess: 100, MustExcess: 1000},
+			{Metric: "unexpected.rate", Tolerance: 100_000, MustDetect: 500_000, Excess: 100, MustExcess: 500},
 		},
 		Invariants: []string{"invalid_state.unexplained"},
 	}
