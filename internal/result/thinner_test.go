@@ -75,3 +75,32 @@ func TestTheLinesOfALongRunCoverLongerIntervals(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsHeldBackCanBeReadBeforeTheEndAndStandsThereOnce(t *testing.T) {
+	var out bytes.Buffer
+	w, err := NewWriter(&out, header(t, "1/1", time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	thin := NewThinner(w, time.Second)
+	s := stats.NewSummary(mix(t))
+	s.From, s.To = time.Hour, time.Hour+time.Second // the first of a minute's line
+	s.Connections.Started = 7
+	if err := thin.Interval(Interval{Summary: s}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := thin.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if doc := read(t, out.String()); doc.Complete || doc.Total.Connections.Started != 7 {
+			t.Errorf("before the end the stream has %d connections", doc.Total.Connections.Started)
+		}
+	}
+	if err := thin.End(*finished()); err != nil {
+		t.Fatal(err)
+	}
+	if doc := read(t, out.String()); len(doc.Intervals) != 1 || doc.Total.Connections.Started != 7 {
+		t.Errorf("the stream has %d lines with %d connections", len(doc.Intervals), doc.Total.Connections.Started)
+	}
+}
