@@ -73,6 +73,21 @@ func TestAUnitCountsFromItsLastPairAndNeedsBothTails(t *testing.T) {
 	}
 }
 
+func TestPairsWithTooFewAttemptsAreJoined(t *testing.T) {
+	few := usual()
+	few.closes = 400 // 4 beyond p99: three pairs make a unit
+	got := judge(t, file(14, alike(few)))
+	if got.Verdict != gate.Inconclusive || got.Findings[0].Units != 14 || got.Findings[1].Units != 4 {
+		t.Errorf("%s with %d and %d units, want inconclusive with 14 and 4", got.Verdict, got.Findings[0].Units, got.Findings[1].Units)
+	}
+	few.closes = 40
+	for pairs, want := range map[int]string{MaxPairs: "2 units", 14: "0 units"} { // early, too, where the last look is out of reach
+		if got := judge(t, file(pairs, alike(few))); !strings.Contains(got.Reason, "close_handshake.p99: not measurable: "+want) {
+			t.Errorf("p99 of 40 closes in each of %d pairs: %s", pairs, got.Reason)
+		}
+	}
+}
+
 func TestARateFailsOnlyWithAnExcessInTheSumAndPassesOnlyWithoutOne(t *testing.T) {
 	one := term(t, Term{Metric: "unexpected.rate", Tolerance: 100_000, MustDetect: 500_000, Excess: 100, MustExcess: 1000})
 	for _, c := range []struct {

@@ -194,19 +194,6 @@ func TestATrialHasFourAnswers(t *testing.T) {
 	}
 }
 
-func TestPairsWithTooFewAttemptsAreJoined(t *testing.T) {
-	few := usual()
-	few.closes = 400 // 4 beyond p99: three pairs make a unit
-	got := judge(t, file(14, alike(few)))
-	if got.Verdict != gate.Inconclusive || got.Findings[0].Units != 14 || got.Findings[1].Units != 4 {
-		t.Errorf("%s with %d and %d units, want inconclusive with 14 and 4", got.Verdict, got.Findings[0].Units, got.Findings[1].Units)
-	}
-	few.closes = 40
-	if got := judge(t, file(MaxPairs, alike(few))); !strings.Contains(got.Reason, "close_handshake.p99: not measurable: 2 units") {
-		t.Errorf("p99 of 40 closes in each pair: %s", got.Reason)
-	}
-}
-
 func TestTheIntervalOfAFindingFitsItsVerdict(t *testing.T) {
 	for share := 0.90; share < 1.4; share += 0.02 {
 		got := judge(t, file(10, func(i int) (arm, arm) {

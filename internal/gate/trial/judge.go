@@ -194,8 +194,8 @@ func (c *contender) finding(pairs int, at look, looks []look) Finding {
 		f.Verdict, f.Reason = gate.Pass, fmt.Sprintf("shown to be less than %s worse, after %d pairs", c.term.MustDetect, c.passed)
 	case c.pFail == nil:
 		f.Reason = fmt.Sprintf("no verdict before %d pairs", looks[0].pairs)
-	case f.Units < least && pairs >= MaxPairs:
-		f.Reason = fmt.Sprintf("not measurable: %d units of enough attempts and %d are needed (use longer pairs)", f.Units, least)
+	case f.Units < least && (pairs >= MaxPairs || (f.Units+1)*MaxPairs < least*pairs): // nor will be at the last look
+		f.Reason = fmt.Sprintf("not measurable: %d units of enough attempts in %d pairs and %d are needed (make more attempts in a pair)", f.Units, pairs, least)
 	case c.last.barred != "":
 		f.Reason = c.last.barred
 	case c.last.idle != "" && *c.pFail <= at.fail:
