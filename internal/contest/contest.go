@@ -28,7 +28,7 @@ type Options struct {
 	// twice as many slices in it.
 	Blocks  int
 	Pairs   int      // at most
-	Secrets []string // texts that must not appear in what the contest reports
+	Secrets []string // texts that must not appear in what the contest reports, beside those of the plan
 
 	// Pair receives each pair when it is over, and says whether to go on.
 	Pair func(trial.Pair) (more bool)
