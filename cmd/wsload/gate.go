@@ -29,6 +29,7 @@ type gateFlags struct {
 	planFlags
 	outFlags
 	arbiter.Setup
+	baseline      string // directory
 	record, logs  string
 	asJSON, quiet bool
 }
@@ -66,7 +67,7 @@ func gateFixed() []setting { return []setting{{"load.duration", "0s", "gate"}} }
 func (a *app) gateCommand() *cobra.Command {
 	f := gateFlags{planFlags: planFlags{runs: true, gates: true}}
 	cmd := &cobra.Command{
-		Use:   "gate --a COMMAND|URL --b COMMAND|URL",
+		Use:   "gate --a COMMAND|URL --b COMMAND|URL | --baseline DIR FILE",
 		Short: "load two servers in turn and say whether b is worse than a",
 		Long: "gate loads two servers in turn, in short slices whose order a coin decides, and compares them pair by pair.\n" +
 			"A pair is a few seconds of both; servers given as commands are started anew for each, with {port} in the\n" +
@@ -74,6 +75,9 @@ func (a *app) gateCommand() *cobra.Command {
 			"PASS that it is shown to be better than what must be detected. Both are looked for after 10, 14, 20, 30 and\n" +
 			"50 pairs, and the first that is found ends the gate.\n\n" +
 			"load.duration does not count here: in a slice each connection lives once.\n\n" +
+			"With --baseline it loads nothing: it judges a stored run against those of other jobs, which baseline add has\n" +
+			"collected. Of these flags it takes --metric, --contract, --tolerance, --must-detect, --out and --json. With\n" +
+			"fewer than 8 jobs of the same load on the same kind of host nothing fails.\n\n" +
 			"Exit codes:\n" +
 			"  0    pass\n" +
 			"  1    the gate could not be done\n" +
@@ -84,9 +88,20 @@ func (a *app) gateCommand() *cobra.Command {
 			"  130  ended by SIGINT, 143 by SIGTERM",
 		Example: "  wsload gate --a './old --port {port}' --b './new --port {port}' --target ws:///chat\n" +
 			"  wsload gate --a 'PORT={port} node old.js' --b 'PORT={port} node new.js' --out verdict.json\n" +
-			"  wsload gate --a ws://old:9000/chat --b ws://new:9000/chat",
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.gate(cmd, &f) },
+			"  wsload gate --a ws://old:9000/chat --b ws://new:9000/chat\n" +
+			"  wsload gate --baseline jobs run.jsonl",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.baseline != "" {
+				return oneFile(cmd, args, "wsload run --out FILE writes one")
+			}
+			return noArguments(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.baseline != "" {
+				return a.gateBaseline(cmd, &f, args[0])
+			}
+			return a.gate(cmd, &f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -94,6 +109,7 @@ func (a *app) gateCommand() *cobra.Command {
 	flags.StringArrayVar(&f.B, "b", nil, "the candidate, likewise a `COMMAND` or a URL")
 	flags.StringVar(&f.APath, "a-path", "", "`PATH` with its query to ask a for, in place of that of the target")
 	flags.StringVar(&f.BPath, "b-path", "", "`PATH` with its query to ask b for")
+	flags.StringVar(&f.baseline, "baseline", "", "judge the result FILE of a run against the jobs in `DIR`, in place of --a and --b")
 	f.register(cmd)
 	f.registerBounds(cmd)
 	flags.StringVar(&f.out, "out", "", "write the verdict, with all it rests on, to `FILE`")
@@ -291,10 +307,7 @@ func (a *app) verdictCommand() *cobra.Command {
 			"The file - is standard input.",
 		Example: "  wsload verdict verdict.json\n  wsload verdict --json verdict.json",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				return nil
-			}
-			return usage(cmd, fmt.Errorf("verdict needs one file, got %d", len(args)), "wsload gate --out FILE writes one")
+			return oneFile(cmd, args, "wsload gate --out FILE writes one")
 		},
 		RunE: func(_ *cobra.Command, args []string) error { return a.verdict(args[0], asJSON) },
 	}

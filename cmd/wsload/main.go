@@ -9,6 +9,7 @@
 //	wsload report FILE               a stored result again
 //	wsload gate --a CMD --b CMD      two servers in turn: is b worse than a?
 //	wsload qualify --a CMD           a server against itself: what is a verdict worth?
+//	wsload baseline add DIR FILE     a result as a job, for gate --baseline DIR FILE
 //	wsload verdict FILE              the verdict of a gate, computed again
 //
 // The flow of a run:
@@ -131,7 +132,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true, // a wall of flags hides the mistake
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.serveCommand(), a.planCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.reportCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.serveCommand(), a.planCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.baselineCommand(), a.reportCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
@@ -153,7 +154,7 @@ func (a *app) knownCommand(cmd *cobra.Command, args []string) error {
 	for _, sub := range cmd.Commands() {
 		names = append(names, sub.Name())
 	}
-	return usage(cmd, fmt.Errorf("unknown command %q", args[0]), meant(args[0], names, "wsload "))
+	return usage(cmd, fmt.Errorf("unknown command %q", args[0]), meant(args[0], names, cmd.CommandPath()+" "))
 }
 
 // noArguments refuses words that are no flags; most often one is a file that

@@ -3,16 +3,22 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wsload/wsload/internal/arbiter"
+	"github.com/wsload/wsload/internal/contest"
 	"github.com/wsload/wsload/internal/gate"
+	"github.com/wsload/wsload/internal/gate/baseline"
 	"github.com/wsload/wsload/internal/gate/trial"
 	"github.com/wsload/wsload/internal/report"
+	"github.com/wsload/wsload/internal/result"
 )
 
 // qualifyFlags are the flags of qualify beside those of its plan.
@@ -154,4 +160,159 @@ func (a *app) tellQualification(q *arbiter.Qualification, fs *files, asJSON bool
 		return err
 	}
 	return q.WriteText(a.stdout)
+}
+
+func (a *app) baselineCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use:   "baseline",
+		Short: "keep the results of jobs, for gate --baseline",
+		Args:  a.knownCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	group.AddCommand(&cobra.Command{
+		Use:   "add DIR FILE",
+		Short: "store a result as one of the jobs in DIR",
+		Long: "add copies what run --out stored into DIR, under the time and the name of its run. Store the jobs of your main\n" +
+			"branch. gate --baseline then judges a result against them, with the job as the unit.",
+		Example: "  wsload baseline add jobs run.jsonl",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return nil
+			}
+			return usage(cmd, fmt.Errorf("%s needs a directory and a file, got %d words", cmd.CommandPath(), len(args)), "wsload run --out FILE writes one")
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := a.addJob(args[0], args[1]); err != nil {
+				return failed(err)
+			}
+			return nil
+		},
+	})
+	return group
+}
+
+// addJob copies a result into a directory of jobs.
+func (a *app) addJob(dir, name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("read result: %w", err)
+	}
+	doc, err := result.Read(bytes.NewReader(text))
+	switch {
+	case err != nil:
+		return err
+	case !doc.Complete || len(doc.Shards) != 1:
+		return fmt.Errorf("%s: the result is not one complete stream, which a job must be", name)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("store job: %w", err)
+	}
+	to := filepath.Join(dir, doc.Started.UTC().Format("20060102T150405.000Z")+"-"+fmt.Sprintf("%.8x", sha256.Sum256([]byte(doc.Run)))+".jsonl")
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("store job: %s is there already: this run was added before", to)
+	}
+	if err != nil {
+		return fmt.Errorf("store job: %w", err)
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("store job: %w", errors.Join(err, os.Remove(to)))
+	}
+	_, err = fmt.Fprintln(a.stdout, to)
+	return err
+}
+
+// readRun reads the stream of one run.
+func (a *app) readRun(name string) (*result.Document, error) {
+	doc, verdict, err := a.readStored([]string{name})
+	if verdict != nil {
+		return nil, errors.New("it is the verdict of a gate, and not the result of a run")
+	}
+	return doc, err
+}
+
+// gateBaseline judges a stored result against stored jobs.
+func (a *app) gateBaseline(cmd *cobra.Command, f *gateFlags, name string) error {
+	if len(f.A)+len(f.B) > 0 {
+		return usage(cmd, errors.New("--baseline judges a stored result, and --a and --b load servers: give one or the other"))
+	}
+	if f.asJSON && f.out == "-" {
+		return usage(cmd, errors.New("--json and --out - both want standard output"), "give --out a file")
+	}
+	run, err := a.readRun(name)
+	if err != nil {
+		return failed(err)
+	}
+	names, err := filepath.Glob(filepath.Join(f.baseline, "*.jsonl"))
+	if _, missing := os.Stat(f.baseline); errors.Join(err, missing) != nil {
+		return failed(fmt.Errorf("read baseline: %w", errors.Join(err, missing)), "wsload baseline add DIR FILE makes one")
+	}
+	var jobs []*result.Document
+	for _, name := range names { // in the order of their time
+		job, err := a.readRun(name)
+		if err != nil {
+			return failed(fmt.Errorf("read job %s: %w", name, err))
+		}
+		jobs = append(jobs, job)
+	}
+	var entries []string
+	for _, e := range run.Mix {
+		entries = append(entries, e.Name)
+	}
+	metrics := f.Metrics
+	if len(metrics) == 0 {
+		metrics = []string{"close_handshake.p50", "close_handshake.p99"}
+	}
+	terms, err := contest.Terms(entries, contest.Wanted{
+		Preset: f.Contract, Metrics: metrics, Tolerances: f.Tolerance, MustDetect: f.MustDetect, Restarts: true,
+	})
+	if err != nil {
+		return usage(cmd, err)
+	}
+	v, err := baseline.Judge(jobs, run, terms)
+	if err != nil {
+		return failed(err)
+	}
+	return a.tellBaseline(cmd, f, &v)
+}
+
+// tellBaseline stores and prints the verdict, and makes the exit code of it.
+func (a *app) tellBaseline(cmd *cobra.Command, f *gateFlags, v *baseline.Verdict) (err error) {
+	var text bytes.Buffer
+	if err := writeJSON(&text, v); err != nil {
+		return failed(err)
+	}
+	var fs files
+	defer fs.discard()
+	switch f.out {
+	case "":
+	case "-":
+		fs.out = keepOpen{a.stdout}
+	default:
+		if fs.out, err = fs.open(cmd, "--out", f.out, f.force); err != nil {
+			return err
+		}
+	}
+	fs.kept = true
+	err = fs.end(text.Bytes())
+	switch {
+	case f.asJSON:
+		_, printed := a.stdout.Write(text.Bytes())
+		err = errors.Join(err, printed)
+	case f.out != "-" && !f.quiet:
+		err = errors.Join(err, v.WriteText(a.stdout))
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return judgement(trial.Verdict{Verdict: v.Verdict, Reason: v.Reason})
+}
+
+// oneFile refuses anything but one word.
+func oneFile(cmd *cobra.Command, args []string, hint string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return usage(cmd, fmt.Errorf("%s needs one file, got %d", cmd.CommandPath(), len(args)), hint)
 }

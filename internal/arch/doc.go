@@ -45,6 +45,7 @@
 //	internal/gate/rule  <- stats, internal/gate, internal/gate/rank, internal/gate/metric, gonum.org/v1/gonum
 //	internal/gate/trial <- stats, internal/gate, internal/gate/rank, internal/gate/metric, internal/result
 //	internal/judge      <- stats, internal/result, internal/gate, internal/gate/rule
+//	internal/gate/baseline <- stats, internal/gate, internal/gate/rank, internal/gate/metric, internal/gate/trial, internal/result, gonum.org/v1/gonum
 //	internal/contest    <- scenario, stats, internal/wire, internal/proc, internal/launch, runner, internal/result, internal/gate/metric, internal/gate/trial
 //	internal/arbiter    <- scenario, stats, internal/wire, internal/proc, internal/result, internal/gate, internal/gate/rule, internal/gate/trial, internal/contest
 //	internal/report     <- stats, internal/result, internal/gate, internal/gate/trial, internal/gate/rule, internal/report/ci

@@ -6,6 +6,7 @@
 //	rule    one run against a bound: a rule's text to a verdict with its interval
 //	trial   two servers against each other: pairs of measurements, looked at
 //	        after a planned number of them, to a verdict that can be recomputed
+//	baseline  one run against runs of other jobs that were stored
 //
 // The data flow: a [stats.Summary] and a metric give a measurement, which is a
 // histogram or a count out of attempts. A rule turns one measurement into an
