@@ -272,11 +272,7 @@ func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
 		Timebase: e.tb, Dial: opt.Dial, ConnectTo: plan.Target.ConnectTo,
 		Connect: plan.Limits.Dial, Upgrade: plan.Limits.Upgrade,
 	}
-	var pairs []string
-	for _, secret := range append(plan.Secrets(), opt.Secrets...) {
-		pairs = append(pairs, secret, "***")
-	}
-	e.hidden = strings.NewReplacer(pairs...)
+	e.hidden = scenario.Hider(append(plan.Secrets(), opt.Secrets...))
 	var err error
 	if e.dialer.TLS, err = tlsConfig(plan.Target.TLS); err != nil {
 		return nil, err

@@ -99,6 +99,19 @@ func urlSecrets(raw string) []string {
 	return secrets
 }
 
+// Hider replaces secrets in texts from outside, such as what a server sends
+// back. The longest go first: else what is left of one that begins like a
+// shorter one would show.
+func Hider(secrets []string) *strings.Replacer {
+	longest := slices.Clone(secrets)
+	slices.SortStableFunc(longest, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, secret := range longest {
+		pairs = append(pairs, secret, mask)
+	}
+	return strings.NewReplacer(pairs...)
+}
+
 // maskAt masks the secrets of a text by the key it stands at, for messages
 // about values that may not be what the key takes.
 func maskAt(key, text string) string {

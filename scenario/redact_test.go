@@ -179,3 +179,10 @@ func TestSecretsAreTheTextsThatRedactedMasks(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLongestSecretIsHiddenWhole(t *testing.T) {
+	hide := scenario.Hider([]string{"token", "token-of-mine", "password"})
+	if got := hide.Replace("a token-of-mine, a token and a password"); got != "a ***, a *** and a ***" {
+		t.Errorf("hidden to %q", got)
+	}
+}

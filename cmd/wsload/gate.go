@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,6 +158,9 @@ func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
 	played, err := f.Match(a.arbiterPlan(c))
 	if err != nil {
 		return usage(cmd, err)
+	}
+	if slices.Equal(f.A, f.B) && f.APath == f.BPath {
+		a.warn("--a and --b are the same: this gates a server against itself; wsload qualify says what such gates are worth")
 	}
 	m := &match{app: a, Match: played, flags: f, progress: a.newProgress(f.quiet)}
 	defer m.files.discard()

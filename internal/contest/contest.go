@@ -96,13 +96,7 @@ func newHidden(opt *Options) *strings.Replacer {
 			secrets = append(secrets, plan.Secrets()...)
 		}
 	}
-	// The longest first, else what is left of it would show.
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, secret := range secrets {
-		pairs = append(pairs, secret, "***")
-	}
-	return strings.NewReplacer(pairs...)
+	return scenario.Hider(secrets)
 }
 
 // warn passes a warning on, once.
