@@ -87,6 +87,16 @@ func modeHistories() []history {
 		{"FIN in place of the answer is unanswered_eof", o, after(fin), stats.UnansweredEOF, ""},
 		{"a kick before the own Close is peer_first", o, early(kick), stats.PeerFirst, "code:1012 fin"},
 
+		{"an RST behind limits.fin comes too late for the class", active(),
+			after(func(p *peer) { p.sendClose(1000); time.Sleep(1500 * time.Millisecond); p.reset() }), stats.CleanNoFIN, ""},
+		{"a message behind limits.fin comes too late for the class", active(),
+			after(func(p *peer) {
+				p.sendClose(1000)
+				time.Sleep(1500 * time.Millisecond)
+				p.send(wire.OpText, "late")
+				p.rest()
+			}), stats.CleanNoFIN, ""},
+
 		{"an order and a Close together are clean", s, both(fin), stats.Clean, ""},
 		{"an order that the server ignores, with a Close it does not answer, is close_timeout", s, ordered((*peer).rest), stats.CloseTimeout, "acked"},
 		{"FIN in place of a Close is unanswered_eof", s, both(func(*peer) {}), stats.Clean, ""},

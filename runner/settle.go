@@ -110,7 +110,7 @@ func (c *connection) settle(e *verdict.Evidence, s *situation, buf []byte) {
 	}
 	c.tap.Shut()
 	e.Trace = c.tap.Trace()
-	if e.LateFIN {
+	if e.GraceOver {
 		shut := e.Trace.Shut
 		e.Trace = tr // what came later does not change the class
 		e.Trace.Shut = shut
