@@ -80,7 +80,7 @@ func (r *Rule) parseMetric(text string, entries []string) *fault {
 	if inside, ok := strings.CutPrefix(name, "point("); ok {
 		end := strings.IndexByte(inside, ')')
 		if end < 0 {
-			return &fault{at + len("point"), `no ")" for the "("`, "write point(" + inside + ")"}
+			return &fault{at + len("point"), `no ")" for the "("`, "write point(" + orElse(inside, "active.fin.p99") + ")"}
 		}
 		if after, more := trim(inside[end+1:], at+len("point()")+end); after != "" {
 			return &fault{more, "text after the metric", `write the operator after the ")"`}
@@ -125,7 +125,7 @@ func (r *Rule) parseOp(text string, at int) *fault {
 	if op := meant[text]; op != "" {
 		hint = "did you mean " + string(op) + "?"
 	}
-	return &fault{at, "unknown operator " + strconv.Quote(text), hint}
+	return &fault{at, "unknown operator " + quote(text), hint}
 }
 
 // example is a bound that fits the metric.
@@ -177,11 +177,11 @@ func parseDuration(text string, at int) (float64, *fault) {
 	case unit == "" && isZero(number):
 		return 0, nil
 	case unit == "":
-		return 0, &fault{at + len(number), "no unit after " + quote(number), "write " + number + "ms, with one of " + strings.Join(units, ", ")}
+		return 0, &fault{at + len(number), "no unit after " + quote(number), "write " + orElse(number, "50") + "ms, with one of " + strings.Join(units, ", ")}
 	}
 	d, err := time.ParseDuration(number + unit)
 	if err != nil {
-		return 0, &fault{at + len(number), "not a unit of time: " + quote(unit), "write " + number + "ms, with one of " + strings.Join(units, ", ")}
+		return 0, &fault{at + len(number), "not a unit of time: " + quote(unit), "write " + orElse(number, "50") + "ms, with one of " + strings.Join(units, ", ")}
 	}
 	return float64(d), nil
 }
@@ -232,12 +232,23 @@ func isZero(number string) bool {
 	return err == nil && n == 0
 }
 
+// most is how many bytes of a rule an error repeats at a time.
+const most = 40
+
 func quote(text string) string {
-	const most = 40
 	if len(text) > most {
 		return strconv.Quote(text[:most]) + "…"
 	}
 	return strconv.Quote(text)
+}
+
+// orElse is what a remedy repeats of the rule: all of it, or an example where
+// that is too long to be one.
+func orElse(text, example string) string {
+	if len(text) > most {
+		return example
+	}
+	return text
 }
 
 // holds compares a number with the bound.

@@ -87,6 +87,16 @@ func TestAMistakeInARuleIsShownWithItsPlaceAndWhatWasMeant(t *testing.T) {
 	}
 }
 
+func TestAnErrorIsShortWhateverTheRuleIsLong(t *testing.T) {
+	long := strings.Repeat("7", 5000)
+	for _, text := range []string{"point(" + long, "point(" + long + ")", "fin.p99 < " + long, "fin.p99 < " + long + "x",
+		"fin.p99 " + strings.Repeat("<", 5000) + " 1ms", "premature.rate < " + long + "x", "premature < " + long, long + " < 5ms", "fin." + long + " < 5ms"} {
+		if _, err := Parse(text, entries()); err == nil || len(err.Error()) > 1000 {
+			t.Errorf("Parse(%.40q…) = %d bytes: %.600v", text, len(err.Error()), err)
+		}
+	}
+}
+
 func FuzzParseNeverPanics(f *testing.F) {
 	for _, seed := range []string{"point(active.fin.p99.9) <= 1.5ms", "premature.rate == 0", "point()<", "fin.max>1m"} {
 		f.Add(seed)
