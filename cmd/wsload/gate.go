@@ -40,22 +40,22 @@ type gateFlags struct {
 func gateKeyFlags() [][3]string {
 	return [][3]string{
 		{"target", "target.url", "what servers are asked for: `URL`, or ws:///chat for a path alone (default ws:///)"},
-		{"connections", "load.connections", "closes of one slice: `N` connections, each opened once (default 256)"},
+		{"connections", "load.connections", "closes of one slice: `N` connections, each opened once (default 140)"},
 		{"rate", "load.rate", "pace of new connections, as in `100/s`; 0 is unlimited (default 1000/s)"},
-		{"hold", "hold", "lifetime of a connection: `10s`, uniform(1s,3s), exp(30s) or lognormal(20s,2m) (default uniform(50ms,150ms))"},
+		{"hold", "hold", "lifetime of a connection: `10s`, uniform(1s,3s), exp(30s) or lognormal(20s,2m) (default uniform(20ms,60ms))"},
 		{"mix", "closes.mix", "how connections end, by weight, as in `active=60,abort=40` (default active)"},
 		{"seed", "seed", "`N` that decides the order of the sides, and hold and mode of each connection (default: drawn)"},
 	}
 }
 
 // gateBase is what gate has in place of a plan's defaults: slices that are over
-// within half a second, and limits that a server that hangs does not stretch far.
+// within a fifth of a second, and limits that a server that hangs does not stretch far.
 func gateBase() []setting {
 	mix, err := scenario.ParseMix("active")
 	must(err)
 	var all []setting
 	for key, value := range map[string]any{
-		"load.connections": "256", "load.rate": "1000/s", "hold": "uniform(50ms,150ms)", "closes.mix": mix, "limits.close": "5s",
+		"load.connections": "140", "load.rate": "1000/s", "hold": "uniform(20ms,60ms)", "closes.mix": mix, "limits.close": "5s",
 	} {
 		all = append(all, setting{key, value, "default of gate"})
 	}
@@ -131,7 +131,7 @@ func (f *gateFlags) registerBounds(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.MustDetect, "must-detect", nil, "`METRIC=SHARE`: what a pass must rule out, as in close_handshake.p99=20%")
 	flags.BoolVar(&f.Strict, "strict", false, "keep the error also where the noise is of another size late in the gate than early")
 	flags.IntVar(&f.Pairs, "pairs", trial.MaxPairs, "look at most at `N` pairs")
-	flags.IntVar(&f.Slices, "slices", 4, "slices of each side in a pair, an even `N`")
+	flags.IntVar(&f.Slices, "slices", 8, "slices of each side in a pair, an even `N`")
 	flags.DurationVar(&f.Budget, "budget", 5*time.Minute, "begin no pair that would not end within this time, but for the first")
 	flags.DurationVar(&f.Ready, "ready", 10*time.Second, "time for a server to listen")
 	flags.DurationVar(&f.Grace, "grace", 5*time.Second, "time for a server to end after SIGTERM, before SIGKILL")
