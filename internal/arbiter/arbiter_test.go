@@ -158,7 +158,7 @@ close_handshake.p50  0.0432        +7.2%
 close_handshake.p99  0             none up to +400%
 unexpected.rate      0             -
 
-Trials made of these pairs, with b slower by:
+Trials made of these pairs, with b worse by:
 contract  change  fail  pass   inconclusive  median  p95
 default   equal   0.1%  95.0%  4.9%          42s     80s
 

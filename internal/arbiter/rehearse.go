@@ -45,7 +45,7 @@ type Offer struct {
 }
 
 // An Exercise is what became of trials made of the recorded pairs, with b
-// slower by some change.
+// worse by some change.
 type Exercise struct {
 	Change       string  `json:"change"` // in words
 	Trials       int     `json:"trials"`
@@ -103,29 +103,37 @@ func (q *Qualification) rehearse(s *Setup, first *Match, drill *trial.Drill) err
 // offer tries one contract on equal servers and on slower ones.
 func (q *Qualification) offer(preset string, drill *trial.Drill, x trial.Exercise) (Offer, error) {
 	o := Offer{Contract: preset, Terms: x.Terms}
-	every := func(share float64) []float64 {
-		all := make([]float64, len(x.Terms))
-		for i := range all {
-			all[i] = share
-		}
-		return all
+	type change struct {
+		words string
+		worse []float64
+		pairs int // at most
 	}
-	changes := []struct {
-		words  string
-		slower []float64
-	}{{"equal", nil}, {"all +10%", every(0.1)}, {"all +20%", every(0.2)}}
+	alone := func(term int, share float64) []float64 {
+		worse := make([]float64, len(x.Terms))
+		worse[term] = share
+		return worse
+	}
+	slower := func(share float64) []float64 {
+		worse := make([]float64, len(x.Terms))
+		for i, t := range x.Terms {
+			if !isRate(t.Metric) {
+				worse[i] = share
+			}
+		}
+		return worse
+	}
+	held := x.Pairs
+	changes := []change{{"equal", nil, held}, {"all +10%", slower(0.1), held}, {"all +20%", slower(0.2), held}}
 	for i, t := range x.Terms {
-		if !isRate(t.Metric) && len(x.Terms) > 1 {
-			alone := every(0)
-			alone[i] = 0.2
-			changes = append(changes, struct {
-				words  string
-				slower []float64
-			}{t.Metric + " alone +20%", alone})
+		switch {
+		case isRate(t.Metric):
+			changes = append(changes, change{t.Metric + " +1 in 1,000, within 20 pairs", alone(i, 0.001), min(held, 20)})
+		case len(x.Terms) > 1:
+			changes = append(changes, change{t.Metric + " alone +20%", alone(i, 0.2), held})
 		}
 	}
 	for i, c := range changes {
-		x.Slower, x.Trials = c.slower, changedTrials
+		x.Worse, x.Trials, x.Pairs = c.worse, changedTrials, c.pairs
 		if i == 0 {
 			x.Trials = equalTrials
 		}
@@ -146,9 +154,9 @@ func (q *Qualification) offer(preset string, drill *trial.Drill, x trial.Exercis
 // smallest searches for the smallest change of one term that trials find. It is
 // nil where there is none.
 func smallest(drill *trial.Drill, x trial.Exercise, term int) (*float64, error) {
-	x.Trials, x.Slower = searchTrials, make([]float64, len(x.Terms))
+	x.Trials, x.Worse = searchTrials, make([]float64, len(x.Terms))
 	found := func(share float64) (bool, error) {
-		x.Slower[term] = share
+		x.Worse[term] = share
 		answer, err := drill.Try(x)
 		return float64(answer.Fail) >= wantFound*float64(x.Trials), err
 	}

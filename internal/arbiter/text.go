@@ -56,7 +56,7 @@ func (q *Qualification) WriteText(w io.Writer) error {
 // offers writes what became of each contract on the recorded pairs.
 func (q *Qualification) offers(out *bytes.Buffer) {
 	if len(q.Offers) > 0 {
-		fmt.Fprint(out, "\nTrials made of these pairs, with b slower by:\n")
+		fmt.Fprint(out, "\nTrials made of these pairs, with b worse by:\n")
 		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "contract\tchange\tfail\tpass\tinconclusive\tmedian\tp95")
 		for _, o := range q.Offers {

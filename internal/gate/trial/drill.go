@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/internal/gate"
+	"github.com/wsload/wsload/internal/gate/metric"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -119,9 +120,10 @@ type Exercise struct {
 	Trials int    // to make
 	Pairs  int    // of each at most, up to MaxPairs
 	Seed   uint64
-	// Slower holds for each term by how much longer b's quantile is made, as a
-	// share: 0.1 for a tenth. nil is nothing. A rate is left as it is.
-	Slower []float64
+	// Worse holds for each term how b is made worse, nil for not at all. A
+	// quantile is longer by this share: 0.1 for a tenth. Of a rate, this share
+	// of all attempts goes wrong that did not before, each by itself.
+	Worse []float64
 }
 
 // An Answer is what the trials of an exercise came to.
@@ -140,8 +142,8 @@ func (d *Drill) Try(x Exercise) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	if len(terms) != len(d.recorded) || d.pairs == 0 || x.Slower != nil && len(x.Slower) != len(terms) {
-		return Answer{}, fmt.Errorf("drill: %d terms, %d changes and %d pairs, and the recorded metrics are %d", len(terms), len(x.Slower), d.pairs, len(d.recorded))
+	if len(terms) != len(d.recorded) || d.pairs == 0 || x.Worse != nil && len(x.Worse) != len(terms) {
+		return Answer{}, fmt.Errorf("drill: %d terms, %d changes and %d pairs, and the recorded metrics are %d", len(terms), len(x.Worse), d.pairs, len(d.recorded))
 	}
 	for i, t := range terms {
 		if t.Metric != d.recorded[i].term.Metric {
@@ -191,8 +193,8 @@ func (d *Drill) draw(t *course, x Exercise, rng *rand.Rand) {
 				if u.end = i + 1; swapped[i] {
 					u.a, u.b = u.b, u.a
 				}
-				if x.Slower != nil {
-					u.b = slowed(u.b, x.Slower[m])
+				if x.Worse != nil {
+					u.b = slowed(u.b, x.Worse[m])
 				}
 				to.units = append(to.units, u)
 			}
@@ -202,6 +204,9 @@ func (d *Drill) draw(t *course, x Exercise, rng *rand.Rand) {
 				a, b := from.a[k], from.b[k]
 				if swapped[i] {
 					a, b = b, a
+				}
+				if x.Worse != nil {
+					b = spoiled(b, x.Worse[m], rng)
 				}
 				to.a, to.b = append(to.a, a), append(to.b, b)
 			}
@@ -213,4 +218,17 @@ func (d *Drill) draw(t *course, x Exercise, rng *rand.Rand) {
 func slowed(v value, share float64) value {
 	v.d += time.Duration(share * float64(v.d))
 	return v
+}
+
+// spoiled is a tally with a share of the attempts gone wrong that had not.
+func spoiled(t metric.Tally, share float64, rng *rand.Rand) metric.Tally {
+	if share == 0 {
+		return t
+	}
+	for range t.Of - t.N {
+		if rng.Float64() < share {
+			t.N++
+		}
+	}
+	return t
 }

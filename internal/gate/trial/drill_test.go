@@ -79,13 +79,17 @@ func TestTrialsOfADrillPassEqualServersAndFailSlowerOnes(t *testing.T) {
 	if diff := cmp.Diff(equal, try(Exercise{Pairs: MaxPairs})); diff != "" {
 		t.Errorf("the same seed gives other trials:\n%s", diff)
 	}
-	if a := try(Exercise{Pairs: MaxPairs, Slower: []float64{0.2, 0.2, 0}}); a.Fail < 198 {
+	if a := try(Exercise{Pairs: MaxPairs, Worse: []float64{0.2, 0.2, 0}}); a.Fail < 198 {
 		t.Errorf("of servers slower by 20%% %d of 200 fail", a.Fail)
 	}
-	if a := try(Exercise{Pairs: MaxPairs, Slower: []float64{0, 0.4, 0}}); a.Fail < 190 {
+	if a := try(Exercise{Pairs: MaxPairs, Worse: []float64{0, 0.4, 0}}); a.Fail < 190 {
 		t.Errorf("of servers whose tail is longer by 40%% %d of 200 fail", a.Fail)
 	}
-	if a := try(Exercise{Pairs: 9, Slower: []float64{1, 1, 0}}); a.Inconclusive != 200 {
+	// Three attempts in a thousand of b, with a thousand a pair.
+	if a := try(Exercise{Pairs: 20, Worse: []float64{0, 0, 0.003}}); a.Fail < 195 {
+		t.Errorf("of servers that fail 3 more attempts in 1,000 %d of 200 fail", a.Fail)
+	}
+	if a := try(Exercise{Pairs: 9, Worse: []float64{1, 1, 0}}); a.Inconclusive != 200 {
 		t.Errorf("before the first look %d of 200 are inconclusive", a.Inconclusive)
 	}
 }
@@ -95,7 +99,7 @@ func TestPairsThatMakeAUnitTogetherAreDrawnAsOne(t *testing.T) {
 	if s := d.Spreads(); s[0].Units != 40 || s[1].Units != 20 {
 		t.Fatalf("%+v", s)
 	}
-	a, err := d.Try(Exercise{Terms: DefaultContract().Terms, Trials: 100, Pairs: 14, Seed: 1, Slower: []float64{0, 1, 0}})
+	a, err := d.Try(Exercise{Terms: DefaultContract().Terms, Trials: 100, Pairs: 14, Seed: 1, Worse: []float64{0, 1, 0}})
 	if err != nil {
 		t.Fatal(err)
 	}
