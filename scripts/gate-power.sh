@@ -6,9 +6,10 @@
 #   busy       answers it after computing for about 200 µs
 #
 # Each is gated against itself (wsload qualify), whose pairs are then drawn anew
-# for thousands of trials: equal, +10 %, +20 %, and +20 % in one metric alone.
-# Then the same server with 20 % more to do is gated live, and servers that die
-# or never listen. It fails where a bar is missed: a false alarm or a pass that
+# for thousands of trials: equal, +10 %, +20 %, +20 % in one metric alone, one
+# new failure in a thousand. Then the same server with 20 % more to do is gated
+# live, one that resets a connection in a thousand, and servers that die or
+# never listen. It fails where a bar is missed: a false alarm or a pass that
 # should not be.
 #
 # usage: scripts/gate-power.sh [-g GATES] [-r REGRESSIONS] [-o DIR]
@@ -73,6 +74,8 @@ series() { # name, path, path of the slower one
 	jq -e '.contracts[0].exercises[] | select(.change == "close_handshake.p99 alone +20%") |
 		.fail >= .trials * 0.8 and .pass <= .trials * 0.05' "$found" >/dev/null ||
 		miss "$name: +20% of the tail alone is found in less than 80% of the trials, or passes in more than 5%"
+	jq -e '.contracts[0].exercises[] | select(.change | startswith("unexpected.rate +1 in 1,000")) | .fail >= .trials * 0.99' "$found" >/dev/null ||
+		miss "$name: one new failure in a thousand is found in less than 99% of the trials within 20 pairs"
 	jq -e '.counts | .pass > 0 and .pass >= 0.9 * (.pass + .fail + .inconclusive + .not_comparable)' "$found" >/dev/null ||
 		miss "$name: less than 90% of the gates pass"
 	jq -e '.counts | .median_ns > 0 and .median_ns <= 90e9 and .p95_ns <= 300e9' "$found" >/dev/null ||
@@ -85,6 +88,11 @@ series() { # name, path, path of the slower one
 
 series waiting '/slow-reply?delay=2ms' '/slow-reply?delay=2400us'
 series busy '/busy-reply?rounds=2000' '/busy-reply?rounds=2400'
+
+printf '\n== one connection in a thousand is reset by b, %d gates\n' "$regressions"
+for ((i = 1; i <= regressions; i++)); do
+	gate "early-rst:0.1, gate $i" 3 --a "$serve" --b "$serve" --a-path /echo --b-path '/echo?fault=early-rst:0.1&after=5ms' --pairs 20 --seed "$i"
+done
 
 printf '\n== what cannot be compared\n'
 gate "b dies at once" 5 --a "$serve" --b 'exit 3 # {port}' --a-path /echo
