@@ -17,6 +17,7 @@ import (
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // ModeHeader is the request header that names the mode of a connection's
@@ -168,21 +169,21 @@ const defaultPorts = 28232
 // distort the measurement.
 func Preflight(plan *scenario.Plan, shard scenario.Shard) (warnings []string, err error) {
 	warnings, err = preflight(plan, shard, proc.ReadHost(), proc.Self().SoftLimit)
-	return warnings, scenario.JoinProblems(err, usable(plan))
+	return warnings, problem.Join(err, usable(plan))
 }
 
 // usable checks what the plan names of this host: files and addresses.
 func usable(plan *scenario.Plan) error {
-	var problems scenario.Problems
+	var problems problem.List
 	if _, err := tlsConfig(plan.Target.TLS); err != nil {
-		problems = append(problems, scenario.Problem{Key: "target.tls", Msg: err.Error(), Hint: "name files in PEM form that can be read"})
+		problems = append(problems, problem.Problem{Key: "target.tls", Msg: err.Error(), Hint: "name files in PEM form that can be read"})
 	}
 	for i, entry := range plan.Closes.Mix {
 		if entry.Mode != scenario.Vanish || entry.Weight == 0 {
 			continue
 		}
 		if err := wire.CanVanish(); err != nil {
-			problems = append(problems, scenario.Problem{
+			problems = append(problems, problem.Problem{
 				Key: fmt.Sprintf("closes.mix[%d].mode", i), Value: string(entry.Mode), Msg: "this process may not: " + err.Error(),
 				Hint: "run it with that capability, or give the entry weight 0",
 			})
@@ -191,7 +192,7 @@ func usable(plan *scenario.Plan) error {
 	for i, text := range plan.Target.LocalAddrs {
 		pc, err := net.ListenPacket("udp", net.JoinHostPort(text, "0"))
 		if err != nil {
-			problems = append(problems, scenario.Problem{
+			problems = append(problems, problem.Problem{
 				Key: fmt.Sprintf("target.local_addrs[%d]", i), Value: text, Msg: "not an address of this host", Hint: "ip addr lists them",
 			})
 			continue
@@ -205,10 +206,10 @@ func usable(plan *scenario.Plan) error {
 }
 
 func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit proc.Fact) (warnings []string, err error) {
-	var problems scenario.Problems
+	var problems problem.List
 	n := shard.Size(plan.Load.Connections)
 	refuse := func(msg, hint string) {
-		problems = append(problems, scenario.Problem{
+		problems = append(problems, problem.Problem{
 			Key: "load.connections", Value: strconv.Itoa(plan.Load.Connections), Msg: msg, Hint: hint,
 		})
 	}

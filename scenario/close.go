@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // Close is one entry of the mix: a way to end a connection and its weight.
@@ -272,20 +274,20 @@ func (p *Payload) UnmarshalText(text []byte) error {
 }
 
 // payloadOf reads a payload's name, or code-N for any N that must not be sent.
-func payloadOf(text string) (Payload, *textError) {
+func payloadOf(text string) (Payload, *problem.TextError) {
 	p := Payload(text)
 	code, isCode := p.Code()
 	switch {
 	case isCode && (code == emptyClose || closeCodeFault(code) != ""): // 1005 is for an own Close without one
 		return p, nil
 	case isCode:
-		return "", &textError{
-			what: "payload", text: text, msg: "a Close may carry that code", hint: "set it as the code of mode active",
+		return "", &problem.TextError{
+			What: "payload", Text: text, Msg: "a Close may carry that code", Hint: "set it as the code of mode active",
 		}
 	}
-	p, bad := oneOf("payload", text, append([]Payload{PayloadEach}, namedPayloads()...)...)
+	p, bad := problem.OneOf("payload", text, append([]Payload{PayloadEach}, namedPayloads()...)...)
 	if bad != nil {
-		bad.hint += ", or code-1006 and the like for a code that must not be sent"
+		bad.Hint += ", or code-1006 and the like for a code that must not be sent"
 	}
 	return p, bad
 }

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // A Key is one setting of a plan that a file, the environment or a flag can
@@ -126,7 +128,7 @@ type entry struct {
 func encode(v reflect.Value) any {
 	switch value := v.Interface().(type) {
 	case time.Duration:
-		return durationText(value)
+		return problem.DurationText(value)
 	case encoding.TextMarshaler:
 		text, err := value.MarshalText()
 		if err != nil {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // Decode reads a plan from the tree of a configuration file, starting from
@@ -22,23 +24,23 @@ import (
 // list replaces the default list whole, and an entry of the mix starts from
 // DefaultClose of its mode.
 //
-// The error is Problems: every unknown key, wrong type and unreadable value.
+// The error is problem.List: every unknown key, wrong type and unreadable value.
 // The plan then has the readable values and may be validated, to find what
 // else is wrong; JoinProblems leaves out what follows from the first errors.
 func Decode(tree map[string]any) (Plan, error) {
 	plan := Default()
 	var d decoder
 	d.section("", reflect.ValueOf(&plan).Elem(), tree)
-	return plan, d.problems.err()
+	return plan, d.problems.Err()
 }
 
 // A decoder collects the problems of one Decode.
 type decoder struct {
-	problems Problems
+	problems problem.List
 }
 
 func (d *decoder) refuse(key string, src any, msg, hint string) {
-	d.problems = append(d.problems, Problem{Key: key, Value: show(key, src), Msg: msg, Hint: hint})
+	d.problems = append(d.problems, problem.Problem{Key: key, Value: show(key, src), Msg: msg, Hint: hint})
 }
 
 // value sets dst from src, or leaves it and refuses src.
@@ -78,7 +80,7 @@ func (d *decoder) section(prefix string, dst reflect.Value, tree map[string]any)
 	}
 	slices.Sort(unknown)
 	for _, name := range unknown {
-		d.problems = append(d.problems, Problem{
+		d.problems = append(d.problems, problem.Problem{
 			Key: prefix + name, Msg: "unknown key", Hint: meant(prefix, name, names),
 		})
 	}
@@ -160,52 +162,52 @@ func (d *decoder) scalar(key string, dst reflect.Value, src any) {
 	if isNumber {
 		text = number
 	}
-	var bad *textError
+	var bad *problem.TextError
 	switch reads, ok := dst.Addr().Interface().(encoding.TextUnmarshaler); {
 	case dst.Kind() == reflect.Bool && !isText:
-		bad = &textError{msg: "takes true or false"} // a bool itself never comes here
+		bad = &problem.TextError{Msg: "takes true or false"} // a bool itself never comes here
 	case !isText && !isNumber:
-		bad = &textError{msg: "is not of type " + typeName(dst.Type())}
+		bad = &problem.TextError{Msg: "is not of type " + typeName(dst.Type())}
 		if dst.Kind() == reflect.String && !ok { // YAML makes booleans and dates of plain words
-			bad.hint = "write it in quotes"
+			bad.Hint = "write it in quotes"
 		}
 	case ok:
 		if err := reads.UnmarshalText([]byte(text)); err != nil {
-			bad = err.(*textError)
+			bad = err.(*problem.TextError)
 		}
 	case dst.Type() == reflect.TypeFor[time.Duration]():
 		var span time.Duration
-		if span, bad = parseDuration(text); bad == nil {
+		if span, bad = problem.ParseDuration(text); bad == nil {
 			dst.SetInt(int64(span))
 		} else {
-			bad.hint = cmp.Or(bad.hint, "write 500ms, 2s or 1m30s")
+			bad.Hint = cmp.Or(bad.Hint, "write 500ms, 2s or 1m30s")
 		}
 	case dst.Kind() == reflect.Bool:
 		bad = setBool(dst, text)
 	case dst.Kind() == reflect.String && isNumber:
-		bad = &textError{msg: "is not of type text", hint: "write it in quotes"}
+		bad = &problem.TextError{Msg: "is not of type text", Hint: "write it in quotes"}
 	case dst.Kind() == reflect.String:
 		dst.SetString(text)
 	default:
 		bad = setInteger(dst, text)
 	}
 	if bad != nil {
-		d.refuse(key, src, bad.msg, bad.hint)
+		d.refuse(key, src, bad.Msg, bad.Hint)
 	}
 }
 
 // setBool reads the text of a boolean.
-func setBool(dst reflect.Value, text string) *textError {
+func setBool(dst reflect.Value, text string) *problem.TextError {
 	b, err := strconv.ParseBool(strings.TrimSpace(text))
 	if err != nil {
-		return &textError{msg: "takes true or false"}
+		return &problem.TextError{Msg: "takes true or false"}
 	}
 	dst.SetBool(b)
 	return nil
 }
 
 // setInteger reads the decimal text of a whole number.
-func setInteger(dst reflect.Value, text string) *textError {
+func setInteger(dst reflect.Value, text string) *problem.TextError {
 	text = strings.TrimSpace(text)
 	fits := false
 	switch dst.Kind() {
@@ -223,7 +225,7 @@ func setInteger(dst reflect.Value, text string) *textError {
 	if fits {
 		return nil
 	}
-	return &textError{msg: "takes a whole number", hint: "write digits only"}
+	return &problem.TextError{Msg: "takes a whole number", Hint: "write digits only"}
 }
 
 // numberText gives a number of any kind that a file's reader makes as text,
@@ -281,9 +283,9 @@ func meant(prefix, name string, siblings []string) string {
 		guess = prefix + lower
 	} else if i := slices.Index(lasts, lower); i >= 0 {
 		guess = paths[i]
-	} else if near := nearest(name, siblings); near != "" {
+	} else if near := problem.Nearest(name, siblings); near != "" {
 		guess = prefix + near
-	} else if near := nearest(name, lasts); near != "" {
+	} else if near := problem.Nearest(name, lasts); near != "" {
 		guess = paths[slices.Index(lasts, near)]
 	}
 	if section, last, dotted := strings.Cut(name, "."); dotted && guess == "" {

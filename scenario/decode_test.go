@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 type tree = map[string]any
@@ -224,7 +225,7 @@ func TestAllMistakesAreReportedAtOnceInTheOrderOfTheKeys(t *testing.T) {
 		"limits": tree{"fin": 1, "dial": "x", "zzz": 1}, "zebra": 1, "load": tree{"rate": "x", "connections": "x"},
 	})
 	var keys []string
-	problems, ok := errors.AsType[scenario.Problems](err)
+	problems, ok := errors.AsType[problem.List](err)
 	if !ok {
 		t.Fatalf("the error is a %T", err)
 	}
@@ -251,7 +252,7 @@ func TestJoinedProblemsLeaveOutWhatFollowsFromAnEarlierStep(t *testing.T) {
 		"target": tree{"url": "http://${HOST}"},
 	})
 	plan, err2 := scenario.ExpandEnv(plan, func(string) (string, bool) { return "", false })
-	got := lines(scenario.JoinProblems(err, err2, plan.Validate(), nil, errors.New("another error")))
+	got := lines(problem.Join(err, err2, plan.Validate(), nil, errors.New("another error")))
 	want := []string{
 		`closes.mix[0].mode: unknown mode, got "actve" (did you mean active? ` + useMode + `)`,
 		`closes.mix[1].wieght: unknown key (did you mean closes.mix[1].weight?)`,
@@ -264,7 +265,7 @@ func TestJoinedProblemsLeaveOutWhatFollowsFromAnEarlierStep(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if err := scenario.JoinProblems(nil, nil); err != nil {
+	if err := problem.Join(nil, nil); err != nil {
 		t.Errorf("no errors join to %v", err)
 	}
 }

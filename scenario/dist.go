@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // A Dist is a distribution of durations. As text it is one of
@@ -40,26 +42,26 @@ const distForms = "use 10s, uniform(1s,3s), exp(30s) or lognormal(20s,2m)"
 // there are.
 func ParseDist(text string) (Dist, error) {
 	fail := func(msg, hint string) (Dist, error) {
-		return Dist{}, &textError{what: "distribution", text: text, msg: msg, hint: hint}
+		return Dist{}, &problem.TextError{What: "distribution", Text: text, Msg: msg, Hint: hint}
 	}
-	c, fault := parseCall(text)
+	c, fault := problem.ParseCall(text)
 	if fault != "" {
 		return fail(fault, distForms)
 	}
-	if c.args == nil {
-		c.args = []argument{{text: c.name, at: c.at}}
-		c.name = ""
+	if c.Args == nil {
+		c.Args = []problem.Argument{{Text: c.Name, At: c.At}}
+		c.Name = ""
 	}
-	kind, params, hint := distForm(c.name)
+	kind, params, hint := distForm(c.Name)
 	if params == 0 {
-		return fail(fmt.Sprintf("unknown form %s at position %d", quote(c.name), c.at), hint)
+		return fail(fmt.Sprintf("unknown form %s at position %d", problem.Quote(c.Name), c.At), hint)
 	}
-	if len(c.args) != params {
-		return fail(fmt.Sprintf("%s: the number of values is %d and must be %d", c.name, len(c.args), params), hint)
+	if len(c.Args) != params {
+		return fail(fmt.Sprintf("%s: the number of values is %d and must be %d", c.Name, len(c.Args), params), hint)
 	}
 	d := Dist{kind: kind}
 	for i, into := range []*time.Duration{&d.a, &d.b}[:params] {
-		span, msg, better := parseSpan(c.args[i])
+		span, msg, better := problem.ParseSpan(c.Args[i])
 		if msg != "" {
 			return fail(msg, cmp.Or(better, hint))
 		}
@@ -84,7 +86,7 @@ func distForm(name string) (kind distKind, params int, hint string) {
 	case "lognormal":
 		return distLogNormal, 2, "write lognormal(median,p99), as in lognormal(20s,2m)"
 	}
-	if near := nearest(name, []string{"uniform", "exp", "lognormal"}); near != "" {
+	if near := problem.Nearest(name, []string{"uniform", "exp", "lognormal"}); near != "" {
 		return 0, 0, "did you mean " + near + "? " + distForms
 	}
 	return 0, 0, distForms
@@ -107,7 +109,7 @@ func (d Dist) fault() string {
 
 // String gives the text that ParseDist reads as the same Dist.
 func (d Dist) String() string {
-	a, b := durationText(d.a), durationText(d.b)
+	a, b := problem.DurationText(d.a), problem.DurationText(d.b)
 	switch d.kind {
 	case distUniform:
 		return "uniform(" + a + "," + b + ")"
@@ -154,12 +156,12 @@ func (d Dist) Draw(u float64) time.Duration {
 	return d.a
 }
 
-// bounded turns nanoseconds into a duration between 0 and maxSpan.
+// bounded turns nanoseconds into a duration between 0 and problem.MaxSpan.
 func bounded(ns float64) time.Duration {
 	if !(ns > 0) {
 		return 0
 	}
-	return time.Duration(min(ns, float64(maxSpan)))
+	return time.Duration(min(ns, float64(problem.MaxSpan)))
 }
 
 // A Rate is a number of events per second, from 1 a day to 1e9 a second. 0
@@ -177,7 +179,7 @@ const (
 // that there are.
 func ParseRate(text string) (Rate, error) {
 	fail := func(msg, hint string) (Rate, error) {
-		return 0, &textError{what: "rate", text: text, msg: msg, hint: hint}
+		return 0, &problem.TextError{What: "rate", Text: text, Msg: msg, Hint: hint}
 	}
 	number, unit, hasUnit := strings.Cut(strings.TrimSpace(text), "/")
 	number, unit = strings.TrimSpace(number), strings.TrimSpace(unit)
@@ -188,7 +190,7 @@ func ParseRate(text string) (Rate, error) {
 	case unit == "h":
 		seconds = 3600
 	case hasUnit && unit != "s":
-		return fail(fmt.Sprintf("unknown unit %s", quote(unit)), rateHint)
+		return fail(fmt.Sprintf("unknown unit %s", problem.Quote(unit)), rateHint)
 	}
 	// ParseFloat also reads hexadecimal, infinities and NaN.
 	n, err := strconv.ParseFloat(number, 64)
@@ -262,7 +264,7 @@ func (r Rate) Interval() time.Duration { return r.At(1) }
 // in integers and is exact for every k. The result is at most 100 years, and
 // 0 when r is unlimited.
 func (r Rate) At(k uint64) time.Duration {
-	const most = 100 * maxSpan
+	const most = 100 * problem.MaxSpan
 	if !(r > 0) {
 		return 0
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // FuzzDecode gives Decode any tree that JSON can hold. Whatever it is, the
@@ -41,7 +42,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		plan, err := scenario.Decode(given)
 		expanded, err2 := scenario.ExpandEnv(plan, environment)
-		err = scenario.JoinProblems(err, err2, expanded.Validate())
+		err = problem.Join(err, err2, expanded.Validate())
 		if err != nil {
 			checkProblems(t, err)
 			return
@@ -61,7 +62,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func checkProblems(t *testing.T, err error) {
-	problems, ok := errors.AsType[scenario.Problems](err)
+	problems, ok := errors.AsType[problem.List](err)
 	if !ok || len(problems) == 0 {
 		t.Fatalf("the error is a %T: %v", err, err)
 	}

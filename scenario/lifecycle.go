@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // Lifecycle gives the script of connection n. It is a pure function of the
@@ -81,7 +83,7 @@ const maxShards = 10_000
 // remedy.
 func ParseShard(text string) (Shard, error) {
 	fail := func(msg, hint string) (Shard, error) {
-		return Shard{}, &textError{what: "shard", text: text, msg: msg, hint: hint}
+		return Shard{}, &problem.TextError{What: "shard", Text: text, Msg: msg, Hint: hint}
 	}
 	left, right, _ := strings.Cut(strings.TrimSpace(text), "/")
 	index, err := strconv.Atoi(left)

@@ -1,5 +1,7 @@
 package scenario
 
+import "github.com/wsload/wsload/scenario/problem"
+
 // A Mode is what the client does to end a connection.
 type Mode string
 
@@ -32,7 +34,7 @@ const (
 
 // UnmarshalText reads one of the modes that there are, and no other.
 func (m *Mode) UnmarshalText(text []byte) error {
-	mode, bad := oneOf("mode", string(text), modes()...)
+	mode, bad := problem.OneOf("mode", string(text), modes()...)
 	if bad != nil {
 		return bad
 	}
@@ -107,3 +109,17 @@ func (m Mode) EndsClean() bool { return m.traits().clean }
 
 // EndsCut is explained at EndsClean.
 func (m Mode) EndsCut() bool { return m.traits().cut }
+
+// setWord reads one of the words, or nothing.
+func setWord[W ~string](w *W, what string, text []byte, words ...W) error {
+	if len(text) == 0 {
+		*w = ""
+		return nil
+	}
+	word, bad := problem.OneOf(what, string(text), words...)
+	if bad != nil {
+		return bad
+	}
+	*w = word
+	return nil
+}

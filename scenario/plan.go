@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // A Plan is a whole scenario as plain data: what to open, how long to hold it
@@ -107,11 +109,11 @@ func (e *Expect) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func expectOf(text string) (Expect, *textError) {
+func expectOf(text string) (Expect, *problem.TextError) {
 	if text == "" {
 		return "", nil
 	}
-	return oneOf("expectation", text, ExpectAny, ExpectEcho)
+	return problem.OneOf("expectation", text, ExpectAny, ExpectEcho)
 }
 
 // Closes says when and how connections end.
@@ -173,12 +175,12 @@ func Default() Plan {
 
 // ParseMix reads a mix in short form, "active=60,passive=30,abort=10". Each
 // part is a mode and its weight, 1 where none is given, and takes the mode's
-// defaults. A mode may stand only once. The error is Problems of the key
+// defaults. A mode may stand only once. The error is problem.List of the key
 // closes.mix, with one for each bad part.
 func ParseMix(text string) ([]Close, error) {
-	var problems Problems
+	var problems problem.List
 	refuse := func(part, msg, hint string) {
-		problems = append(problems, Problem{Key: "closes.mix", Value: quote(part), Msg: msg, Hint: hint})
+		problems = append(problems, problem.Problem{Key: "closes.mix", Value: problem.Quote(part), Msg: msg, Hint: hint})
 	}
 	var mix []Close
 	seen := make(map[Mode]bool)
@@ -187,8 +189,8 @@ func ParseMix(text string) ([]Close, error) {
 		word, number, weighted := strings.Cut(part, "=")
 		var mode Mode
 		if err := mode.UnmarshalText([]byte(strings.TrimSpace(word))); err != nil {
-			bad := err.(*textError)
-			refuse(part, bad.msg, bad.hint)
+			bad := err.(*problem.TextError)
+			refuse(part, bad.Msg, bad.Hint)
 			continue
 		}
 		if seen[mode] {
@@ -209,7 +211,7 @@ func ParseMix(text string) ([]Close, error) {
 		}
 		mix = append(mix, entry)
 	}
-	if err := problems.err(); err != nil {
+	if err := problems.Err(); err != nil {
 		return nil, err
 	}
 	return mix, nil
@@ -246,41 +248,41 @@ const shapeForms = "use each, wave(10s), at_end or rate(500/s)"
 // wrong with it and where, and the forms that there are.
 func ParseShape(text string) (Shape, error) {
 	fail := func(msg, hint string) (Shape, error) {
-		return Shape{}, &textError{what: "shape", text: text, msg: msg, hint: hint}
+		return Shape{}, &problem.TextError{What: "shape", Text: text, Msg: msg, Hint: hint}
 	}
-	c, fault := parseCall(text)
+	c, fault := problem.ParseCall(text)
 	if fault != "" {
 		return fail(fault, shapeForms)
 	}
 	params := 1
-	switch c.name {
+	switch c.Name {
 	case "each", "at_end":
 		params = 0
 	case "wave", "rate":
 	default:
 		hint := shapeForms
-		if near := nearest(c.name, []string{"each", "wave", "at_end", "rate"}); near != "" {
+		if near := problem.Nearest(c.Name, []string{"each", "wave", "at_end", "rate"}); near != "" {
 			hint = "did you mean " + near + "? " + hint
 		}
-		return fail(fmt.Sprintf("unknown shape %s at position %d", quote(c.name), c.at), hint)
+		return fail(fmt.Sprintf("unknown shape %s at position %d", problem.Quote(c.Name), c.At), hint)
 	}
-	if len(c.args) != params {
-		return fail(fmt.Sprintf("%s: the number of values is %d and must be %d", c.name, len(c.args), params), shapeForms)
+	if len(c.Args) != params {
+		return fail(fmt.Sprintf("%s: the number of values is %d and must be %d", c.Name, len(c.Args), params), shapeForms)
 	}
-	switch c.name {
+	switch c.Name {
 	case "at_end":
 		return Shape{kind: ShapeAtEnd}, nil
 	case "wave":
-		every, msg, hint := parsePeriod(c.args[0])
+		every, msg, hint := parsePeriod(c.Args[0])
 		if msg != "" {
 			return fail(msg, hint)
 		}
 		return Shape{kind: ShapeWave, every: every}, nil
 	case "rate":
-		rate, err := ParseRate(c.args[0].text)
+		rate, err := ParseRate(c.Args[0].Text)
 		if err != nil {
-			bad := err.(*textError)
-			return fail(fmt.Sprintf("%s: %s at position %d", bad.msg, quote(bad.text), c.args[0].at), shapeForms)
+			bad := err.(*problem.TextError)
+			return fail(fmt.Sprintf("%s: %s at position %d", bad.Msg, problem.Quote(bad.Text), c.Args[0].At), shapeForms)
 		}
 		if rate == 0 {
 			return fail("a rate of 0 is unlimited and spreads nothing", "write each, or a rate above 0")
@@ -291,8 +293,8 @@ func ParseShape(text string) (Shape, error) {
 }
 
 // parsePeriod reads the period of a wave.
-func parsePeriod(arg argument) (every time.Duration, msg, hint string) {
-	every, msg, hint = parseSpan(arg)
+func parsePeriod(arg problem.Argument) (every time.Duration, msg, hint string) {
+	every, msg, hint = problem.ParseSpan(arg)
 	if msg == "" && every == 0 {
 		msg = "the period must be above 0s"
 	}
@@ -312,7 +314,7 @@ func (s Shape) Rate() Rate { return s.rate }
 func (s Shape) String() string {
 	switch s.kind {
 	case ShapeWave:
-		return "wave(" + durationText(s.every) + ")"
+		return "wave(" + problem.DurationText(s.every) + ")"
 	case ShapeAtEnd:
 		return "at_end"
 	case ShapeRate:

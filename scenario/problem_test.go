@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 func TestAValueTooLongForALineIsCutBetweenCharacters(t *testing.T) {
@@ -25,12 +26,12 @@ func TestAValueTooLongForALineIsCutBetweenCharacters(t *testing.T) {
 
 func TestAProblemIsOneLineWithWhatItHas(t *testing.T) {
 	for _, c := range []struct {
-		problem scenario.Problem
+		problem problem.Problem
 		want    string
 	}{
-		{scenario.Problem{Key: "a.b", Value: "5", Msg: "too low", Hint: "write 6"}, "a.b: too low, got 5 (write 6)"},
-		{scenario.Problem{Key: "a.b", Msg: "missing"}, "a.b: missing"},
-		{scenario.Problem{Msg: "all wrong"}, "all wrong"},
+		{problem.Problem{Key: "a.b", Value: "5", Msg: "too low", Hint: "write 6"}, "a.b: too low, got 5 (write 6)"},
+		{problem.Problem{Key: "a.b", Msg: "missing"}, "a.b: missing"},
+		{problem.Problem{Msg: "all wrong"}, "all wrong"},
 	} {
 		if got := c.problem.Error(); got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // Expand gives s with every {{n}} replaced by n in decimal. Spaces inside the
@@ -36,11 +38,11 @@ func Expand(s string, n uint64) string {
 // paths of target.tls, in on_open and in triggers. A value is taken literally:
 // a ${VAR} inside it is not replaced.
 //
-// The error is Problems, one for each variable that is not set; its text then
+// The error is problem.List, one for each variable that is not set; its text then
 // stays as it is. p does not change. Store p, not the result: where only
 // variables hold secrets, p holds none.
 func ExpandEnv(p Plan, lookup func(string) (string, bool)) (Plan, error) {
-	var problems Problems
+	var problems problem.List
 	p = p.clone()
 	for _, t := range p.templates() {
 		var missing []string
@@ -52,7 +54,7 @@ func ExpandEnv(p Plan, lookup func(string) (string, bool)) (Plan, error) {
 			return value, set
 		})
 		for _, name := range missing {
-			problems = append(problems, Problem{
+			problems = append(problems, problem.Problem{
 				Key:  t.key,
 				Msg:  fmt.Sprintf("the environment variable %s is not set", name),
 				Hint: "set it, or write the value in its place",
@@ -62,7 +64,7 @@ func ExpandEnv(p Plan, lookup func(string) (string, bool)) (Plan, error) {
 			*t.text = expanded
 		}
 	}
-	return p, problems.err()
+	return p, problems.Err()
 }
 
 func expandVariables(s string, lookup func(string) (string, bool)) string {
@@ -174,9 +176,9 @@ func (r reference) fault() string {
 	case !r.closed:
 		return `a "{{" is not closed`
 	case r.variable && !isVariable(r.name):
-		return "unknown reference " + quote("${"+r.name+"}")
+		return "unknown reference " + problem.Quote("${"+r.name+"}")
 	case !r.variable && r.name != "n":
-		return "unknown reference " + quote("{{"+r.name+"}}")
+		return "unknown reference " + problem.Quote("{{"+r.name+"}}")
 	}
 	return ""
 }

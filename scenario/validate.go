@@ -1,18 +1,23 @@
 package scenario
 
 import (
+	"encoding"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/wsload/wsload/scenario/problem"
 )
 
-// Validate says whether p can be run. The error is Problems: everything that
+// Validate says whether p can be run. The error is problem.List: everything that
 // is out of range, contradictory or without meaning. A text in which ${VAR}
 // still stands is checked for its references only: validate what ExpandEnv
 // returns for the rest.
@@ -39,21 +44,21 @@ func (p *Plan) Validate() error {
 			c.refuse(fmt.Sprintf("gate.rules[%d]", i), rule, "the rule is empty", "write it or remove it")
 		}
 	}
-	return c.problems.err()
+	return c.problems.Err()
 }
 
 // A checker collects the problems of one Validate.
 type checker struct {
-	problems Problems
+	problems problem.List
 }
 
 func (c *checker) refuse(key string, value any, msg, hint string) {
-	c.problems = append(c.problems, Problem{Key: key, Value: show(key, value), Msg: msg, Hint: hint})
+	c.problems = append(c.problems, problem.Problem{Key: key, Value: show(key, value), Msg: msg, Hint: hint})
 }
 
 // lacks reports what is not there, so there is no value to show.
 func (c *checker) lacks(key, msg, hint string) {
-	c.problems = append(c.problems, Problem{Key: key, Msg: msg, Hint: hint})
+	c.problems = append(c.problems, problem.Problem{Key: key, Msg: msg, Hint: hint})
 }
 
 // span refuses a duration outside of [least, most].
@@ -61,9 +66,9 @@ func (c *checker) span(key string, d, least, most time.Duration, hint string) {
 	if d >= least && d <= most {
 		return
 	}
-	msg := fmt.Sprintf("must be %s to %s", durationText(least), durationText(most))
+	msg := fmt.Sprintf("must be %s to %s", problem.DurationText(least), problem.DurationText(most))
 	if least == 1 {
-		msg = "must be above 0s and at most " + durationText(most)
+		msg = "must be above 0s and at most " + problem.DurationText(most)
 	}
 	c.refuse(key, d, msg, hint)
 }
@@ -111,7 +116,7 @@ func (c *checker) references(p *Plan, prefix string) {
 
 func (c *checker) targetURL(raw string) {
 	const key = "target.url"
-	if raw == "" || hasVariable(raw) || c.problems.covers(key) {
+	if raw == "" || hasVariable(raw) || c.problems.Covers(key) {
 		return
 	}
 	full := raw
@@ -192,7 +197,7 @@ func (c *checker) connectTo(t *Target) {
 	if t.URL == "" {
 		c.refuse(key, addr, "has no use without target.url", "set target.url, or remove this")
 	}
-	if hasVariable(addr) || c.problems.covers(key) {
+	if hasVariable(addr) || c.problems.Covers(key) {
 		return
 	}
 	u, err := url.Parse("ws://" + addr)
@@ -267,7 +272,7 @@ func (c *checker) load(l *Load) {
 	if msg, hint := l.Rate.fault(); msg != "" {
 		c.refuse("load.rate", l.Rate, msg, hint)
 	}
-	c.span("load.duration", l.Duration, 0, maxSpan, "0s opens each connection once")
+	c.span("load.duration", l.Duration, 0, problem.MaxSpan, "0s opens each connection once")
 }
 
 func (c *checker) onOpen(steps []Step) {
@@ -291,7 +296,7 @@ func (c *checker) traffic(t *Traffic) {
 	}
 	c.period("traffic.ping", t.Ping)
 	if _, bad := expectOf(string(t.Expect)); bad != nil {
-		c.refuse("traffic.expect", t.Expect, bad.msg, bad.hint)
+		c.refuse("traffic.expect", t.Expect, bad.Msg, bad.Hint)
 	}
 }
 
@@ -313,4 +318,33 @@ func (c *checker) limits(l *Limits) {
 	c.span("limits.close", l.Close, 1, measured, hint)
 	c.span("limits.fin", l.Fin, 1, measured, hint)
 	c.span("limits.drain", l.Drain, 1, 24*time.Hour, "")
+}
+
+// show gives a value the way a Problem prints it.
+func show(key string, value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return problem.Quote(maskAt(key, v))
+	case json.Number:
+		return v.String()
+	case time.Duration:
+		return problem.DurationText(v)
+	case encoding.TextMarshaler:
+		text, err := v.MarshalText()
+		if err != nil {
+			return ""
+		}
+		return problem.Quote(string(text))
+	}
+	switch reflect.TypeOf(value).Kind() {
+	case reflect.Map, reflect.Struct:
+		return "a mapping"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.String:
+		return show(key, reflect.ValueOf(value).String())
+	}
+	return fmt.Sprint(value)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 const (
@@ -59,11 +61,11 @@ func (c *checker) entryName(key, name string, before []Close) {
 // entry checks what an entry says against its mode. A zero is no value for a
 // key that the mode does not have.
 func (c *checker) entry(prefix string, e *Close, limit time.Duration) {
-	if _, bad := oneOf("mode", string(e.Mode), modes()...); bad != nil && e.Mode == "" {
-		c.lacks(prefix+"mode", "missing", bad.hint)
+	if _, bad := problem.OneOf("mode", string(e.Mode), modes()...); bad != nil && e.Mode == "" {
+		c.lacks(prefix+"mode", "missing", bad.Hint)
 		return
 	} else if bad != nil {
-		c.refuse(prefix+"mode", e.Mode, bad.msg, bad.hint)
+		c.refuse(prefix+"mode", e.Mode, bad.Msg, bad.Hint)
 		return
 	}
 	c.count(prefix+"weight", e.Weight, 0, maxWeight, "weights are shares, and need not add up to 100")
@@ -85,21 +87,21 @@ func (c *checker) entry(prefix string, e *Close, limit time.Duration) {
 		if key := prefix + k.name; e.Mode.has(k.name) {
 			k.check(key)
 		} else if !reflect.ValueOf(k.value).IsZero() {
-			c.refuse(key, k.value, fmt.Sprintf("mode %s has no such key", e.Mode), "remove it; it belongs to "+either(owners(k.name)))
+			c.refuse(key, k.value, fmt.Sprintf("mode %s has no such key", e.Mode), "remove it; it belongs to "+problem.Either(owners(k.name)))
 		}
 	}
 }
 
 // word refuses what is none of the words.
 func word[W ~string](c *checker, key, what string, value W, words ...W) {
-	if _, bad := oneOf(what, string(value), words...); bad != nil {
-		c.refuse(key, value, bad.msg, bad.hint)
+	if _, bad := problem.OneOf(what, string(value), words...); bad != nil {
+		c.refuse(key, value, bad.Msg, bad.Hint)
 	}
 }
 
 func (c *checker) payload(key string, p Payload) {
 	if _, bad := payloadOf(string(p)); bad != nil {
-		c.refuse(key, p, bad.msg, bad.hint)
+		c.refuse(key, p, bad.Msg, bad.Hint)
 	}
 }
 
@@ -109,7 +111,7 @@ func (c *checker) replyDelay(key string, d, limit time.Duration) {
 	case d < 0:
 		c.refuse(key, d, "cannot be negative", "write 0s to answer at once")
 	case d > 0 && limit > 0 && d >= limit:
-		c.refuse(key, d, fmt.Sprintf("an answer after limits.close (%s) never counts", durationText(limit)),
+		c.refuse(key, d, fmt.Sprintf("an answer after limits.close (%s) never counts", problem.DurationText(limit)),
 			"write less, or raise limits.close")
 	}
 }
@@ -161,7 +163,7 @@ func (c *checker) trigger(key string, mode Mode, t *Trigger) {
 	serve, given := mode.triggers(), t.given()
 	switch {
 	case len(given) == 0:
-		c.lacks(key, "nothing makes the server close", "set "+either(serve))
+		c.lacks(key, "nothing makes the server close", "set "+problem.Either(serve))
 		return
 	case len(given) > 1:
 		last := len(given) - 1
@@ -186,7 +188,7 @@ func (c *checker) trigger(key string, mode Mode, t *Trigger) {
 
 // misplaced says why a trigger that serves other modes does not serve this one.
 func (c *checker) misplaced(key string, mode Mode, t *Trigger) {
-	hint := "use " + either(mode.triggers())
+	hint := "use " + problem.Either(mode.triggers())
 	switch {
 	case t.Wait:
 		c.refuse(key, t.Wait, "the own Close has no trigger to follow at once", hint)
@@ -198,7 +200,7 @@ func (c *checker) misplaced(key string, mode Mode, t *Trigger) {
 }
 
 func (c *checker) request(key string, t *Trigger) {
-	if hasVariable(t.HTTP) || c.problems.covers(key) {
+	if hasVariable(t.HTTP) || c.problems.Covers(key) {
 		return
 	}
 	method, raw := t.Request()
@@ -217,7 +219,7 @@ func (c *checker) request(key string, t *Trigger) {
 
 func (c *checker) command(key, command string) {
 	switch {
-	case hasVariable(command) || c.problems.covers(key):
+	case hasVariable(command) || c.problems.Covers(key):
 	case strings.TrimSpace(command) == "":
 		c.refuse(key, command, "the command is blank", "write it, or choose another trigger")
 	case strings.ContainsRune(command, 0):

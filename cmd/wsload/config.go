@@ -16,6 +16,7 @@ import (
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/problem"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -133,9 +134,9 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*config, error) {
 		}
 		return value, ok
 	})
-	all := scenario.JoinProblems(problemsOf(found), decoding, settling, expanding, c.ready.Validate(), c.check(f))
+	all := problem.Join(problemsOf(found), decoding, settling, expanding, c.ready.Validate(), c.check(f))
 	if !touches(all, "load", "target", "closes", "--shard") { // which a preflight reckons with
-		all = scenario.JoinProblems(all, c.preflight())
+		all = problem.Join(all, c.preflight())
 	}
 	if all != nil {
 		return nil, c.refuse(cmd, file, found, all)
@@ -148,7 +149,7 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*config, error) {
 func (c *configFile) problems() []finding {
 	found := c.found
 	_, err := scenario.Decode(c.tree)
-	if problems, ok := errors.AsType[scenario.Problems](err); ok {
+	if problems, ok := errors.AsType[problem.List](err); ok {
 		for _, p := range problems {
 			found = append(found, finding{p, c.where(p.Key)})
 		}
@@ -219,33 +220,33 @@ func (c *config) settle(f *planFlags) error {
 	}
 	var err error
 	if c.shard, err = scenario.ParseShard(f.shard); err != nil {
-		return scenario.Problems{{Key: "--shard", Msg: err.Error()}}
+		return problem.List{{Key: "--shard", Msg: err.Error()}}
 	}
 	return nil
 }
 
 // check refuses what the plan alone cannot know is wrong.
 func (c *config) check(f *planFlags) error {
-	var problems scenario.Problems
+	var problems problem.List
 	if n := c.plan.Load.Connections; n > 0 && c.shard.Size(n) == 0 {
-		problems = append(problems, scenario.Problem{
+		problems = append(problems, problem.Problem{
 			Key: "--shard", Value: c.shard.String(), Msg: fmt.Sprintf("holds none of %d connections", n), Hint: "use at most as many shards as connections",
 		})
 	}
 	if f.runs && c.shard.Count > 1 && c.sources["seed"] == "drawn" {
-		problems = append(problems, scenario.Problem{
+		problems = append(problems, problem.Problem{
 			Key: "seed", Msg: "the shards of a run need the same seed, and none is given", Hint: "give each of them --seed 1, or any other number",
 		})
 	}
 	if c.ready.Target.URL == "" && !c.own && !(f.gates && c.plan.Target.URL == "") { // an own server is not what a broken setup asked for
-		problems = append(problems, scenario.Problem{
+		problems = append(problems, problem.Problem{
 			Key: "target.url", Value: fmt.Sprintf("%q", c.plan.Redacted().Target.URL), Msg: "is empty once its variables are replaced", Hint: "set them, or leave the key out for an own server",
 		})
 	}
 	if full, own := c.ready.Target.Own(); own {
 		path, _, _ := strings.Cut(scenario.Expand(full, 0), "?")
 		if !slices.Contains(target.Paths(), path) {
-			problems = append(problems, scenario.Problem{
+			problems = append(problems, problem.Problem{
 				Key: "target.url", Value: fmt.Sprintf("%q", c.plan.Redacted().Target.URL), Msg: "the own server has no such path",
 				Hint: "it has " + strings.Join(target.Paths(), " "),
 			})
@@ -257,7 +258,7 @@ func (c *config) check(f *planFlags) error {
 			continue
 		}
 		if r, err := os.Open(file[1]); err != nil {
-			problems = append(problems, scenario.Problem{Key: file[0], Msg: err.Error(), Hint: "name a readable file in PEM form"})
+			problems = append(problems, problem.Problem{Key: file[0], Msg: err.Error(), Hint: "name a readable file in PEM form"})
 		} else {
 			r.Close()
 		}
@@ -271,9 +272,9 @@ func (c *config) check(f *planFlags) error {
 
 // badRules refuses rules that cannot be read before anything is opened: what is
 // not judged would look like a pass.
-func (c *config) badRules(f *planFlags) (problems scenario.Problems) {
+func (c *config) badRules(f *planFlags) (problems problem.List) {
 	if f.gates && len(c.plan.Gate.Rules) > 0 {
-		return scenario.Problems{{
+		return problem.List{{
 			Key: "gate.rules", Msg: "rules judge one run, and a gate compares two servers", Hint: "name what is compared with --metric, or give the rules to wsload run",
 		}}
 	}
@@ -286,7 +287,7 @@ func (c *config) badRules(f *planFlags) (problems scenario.Problems) {
 			continue // refused already
 		}
 		if _, err := judge.Read([]string{text}, mix); err != nil {
-			problems = append(problems, scenario.Problem{Key: fmt.Sprintf("gate.rules[%d]", i), Msg: err.Error()})
+			problems = append(problems, problem.Problem{Key: fmt.Sprintf("gate.rules[%d]", i), Msg: err.Error()})
 		}
 	}
 	return problems
@@ -305,8 +306,8 @@ func (c *config) preflight() (err error) {
 
 // touches reports whether any problem is at one of the keys or below.
 func touches(err error, keys ...string) bool {
-	problems, _ := errors.AsType[scenario.Problems](err)
-	return slices.ContainsFunc(problems, func(p scenario.Problem) bool {
+	problems, _ := errors.AsType[problem.List](err)
+	return slices.ContainsFunc(problems, func(p problem.Problem) bool {
 		top, _, _ := strings.Cut(p.Key, ".")
 		return slices.Contains(keys, top)
 	})
@@ -316,7 +317,7 @@ func problemsOf(found []finding) error {
 	if len(found) == 0 {
 		return nil
 	}
-	var problems scenario.Problems
+	var problems problem.List
 	for _, f := range found {
 		problems = append(problems, f.Problem)
 	}
@@ -325,7 +326,7 @@ func problemsOf(found []finding) error {
 
 // refuse writes the problems with their places, one on a line.
 func (c *config) refuse(cmd *cobra.Command, file *configFile, found []finding, err error) error {
-	problems, _ := errors.AsType[scenario.Problems](err)
+	problems, _ := errors.AsType[problem.List](err)
 	lines := make([]error, len(problems))
 	for i, p := range problems {
 		place := ""

@@ -17,12 +17,13 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // A finding is a problem of the configuration and the place it comes from: a
 // line of a file, a variable, a flag. The place is "" where it is a default.
 type finding struct {
-	scenario.Problem
+	problem.Problem
 	place string
 }
 
@@ -82,7 +83,7 @@ func (a *app) readConfig(name string) (*configFile, error) {
 }
 
 // refuse notes a problem at a line; 0 is a line that is not known.
-func (c *configFile) refuse(line int, p scenario.Problem) {
+func (c *configFile) refuse(line int, p problem.Problem) {
 	c.found = append(c.found, finding{p, c.at(line)})
 }
 
@@ -132,10 +133,10 @@ func (c *configFile) yaml(text []byte) {
 			c.yamlError(err)
 		}
 	case top.Tag != "!!null":
-		c.refuse(top.Line, scenario.Problem{Msg: "the file is not a mapping", Hint: "write key: value lines, as in load: {rate: 500/s}"})
+		c.refuse(top.Line, problem.Problem{Msg: "the file is not a mapping", Hint: "write key: value lines, as in load: {rate: 500/s}"})
 	}
 	if err := in.Decode(&second); err == nil {
-		c.refuse(second.Line, scenario.Problem{Msg: "a second document begins here", Hint: "one file holds one configuration"})
+		c.refuse(second.Line, problem.Problem{Msg: "a second document begins here", Hint: "one file holds one configuration"})
 	} else if !errors.Is(err, io.EOF) {
 		c.yamlError(err)
 	}
@@ -155,7 +156,7 @@ func (c *configFile) yamlError(err error) {
 				line, text = n, msg
 			}
 		}
-		c.refuse(line, scenario.Problem{Msg: "not YAML: " + text})
+		c.refuse(line, problem.Problem{Msg: "not YAML: " + text})
 	}
 }
 
@@ -180,7 +181,7 @@ func (c *configFile) walk(path string, n *yaml.Node) {
 				at = path + "." + at
 			}
 			if line, twice := first[key.Value]; twice {
-				c.refuse(key.Line, scenario.Problem{Key: at, Msg: fmt.Sprintf("stands twice, first on line %d", line), Hint: "remove one"})
+				c.refuse(key.Line, problem.Problem{Key: at, Msg: fmt.Sprintf("stands twice, first on line %d", line), Hint: "remove one"})
 				continue
 			}
 			first[key.Value], c.lines[at] = key.Line, key.Line
@@ -208,7 +209,7 @@ func (c *configFile) json(text []byte) {
 	}
 	if err != nil {
 		line := 1 + bytes.Count(text[:min(int(at), len(text))], []byte("\n"))
-		c.refuse(line, scenario.Problem{Msg: "not JSON: " + strings.TrimPrefix(err.Error(), "json: ")})
+		c.refuse(line, problem.Problem{Msg: "not JSON: " + strings.TrimPrefix(err.Error(), "json: ")})
 		return
 	}
 	var root yaml.Node
@@ -232,7 +233,7 @@ func (c *configFile) toml(text []byte) {
 	}](err); ok {
 		line, _ = placed.Position()
 	}
-	c.refuse(line, scenario.Problem{Msg: "not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")})
+	c.refuse(line, problem.Problem{Msg: "not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")})
 }
 
 // A setting gives one key a value, outside of the file.
@@ -283,7 +284,7 @@ func newSetting(k scenario.Key, text, place string) ([]setting, []finding) {
 	if k.List && text != "" { // empty text stays, and is refused as no list
 		if err := yaml.Unmarshal([]byte(text), &s.value); err != nil {
 			msg := "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
-			return nil, []finding{{scenario.Problem{Key: k.Name, Msg: msg, Hint: "a list is written [one, two]"}, place}}
+			return nil, []finding{{problem.Problem{Key: k.Name, Msg: msg, Hint: "a list is written [one, two]"}, place}}
 		}
 	}
 	return []setting{s}, nil
@@ -291,7 +292,7 @@ func newSetting(k scenario.Key, text, place string) ([]setting, []finding) {
 
 // fromFlags gives the settings of --set and of the flags that stand for keys.
 func (f *planFlags) fromFlags(cmd *cobra.Command, keys []scenario.Key) (all []setting, found []finding) {
-	refuse := func(place string, p scenario.Problem) { found = append(found, finding{p, place}) }
+	refuse := func(place string, p problem.Problem) { found = append(found, finding{p, place}) }
 	given := make(map[string]bool)
 	for _, pair := range f.set {
 		key, text, ok := strings.Cut(pair, "=")
@@ -300,10 +301,10 @@ func (f *planFlags) fromFlags(cmd *cobra.Command, keys []scenario.Key) (all []se
 		k := slices.IndexFunc(keys, func(k scenario.Key) bool { return k.Name == key })
 		switch {
 		case !ok || key == "":
-			refuse("--set", scenario.Problem{Key: key, Msg: fmt.Sprintf("%q is not a key and its value", pair), Hint: "write --set key=value"})
+			refuse("--set", problem.Problem{Key: key, Msg: fmt.Sprintf("%q is not a key and its value", pair), Hint: "write --set key=value"})
 		case strings.Contains(key, "["):
 			list, _, _ := strings.Cut(key, "[")
-			refuse("--set", scenario.Problem{Key: key, Msg: "an entry of a list cannot be set alone", Hint: fmt.Sprintf("set the whole list: --set '%s=[…]'", list)})
+			refuse("--set", problem.Problem{Key: key, Msg: "an entry of a list cannot be set alone", Hint: fmt.Sprintf("set the whole list: --set '%s=[…]'", list)})
 		case k < 0: // Decode says what may be meant
 			all = append(all, setting{key, text, "--set"})
 		default:
@@ -318,7 +319,7 @@ func (f *planFlags) fromFlags(cmd *cobra.Command, keys []scenario.Key) (all []se
 		}
 		place := "--" + kf[0]
 		if given[kf[1]] {
-			refuse(place, scenario.Problem{Key: kf[1], Msg: "is given by --set too", Hint: "keep one"})
+			refuse(place, problem.Problem{Key: kf[1], Msg: "is given by --set too", Hint: "keep one"})
 			continue
 		}
 		s := setting{kf[1], flag.Value.String(), place}
@@ -333,16 +334,16 @@ func (f *planFlags) fromFlags(cmd *cobra.Command, keys []scenario.Key) (all []se
 		all = append(all, s)
 	}
 	if given["gate.rules"] && len(f.rules) > 0 {
-		refuse("--rule", scenario.Problem{Key: "gate.rules", Msg: "is given by --set too", Hint: "keep one"})
+		refuse("--rule", problem.Problem{Key: "gate.rules", Msg: "is given by --set too", Hint: "keep one"})
 	}
 	return all, found
 }
 
 // placed gives all problems of an error the same place.
 func placed(err error, place string) (found []finding) {
-	problems, ok := errors.AsType[scenario.Problems](err)
+	problems, ok := errors.AsType[problem.List](err)
 	if err != nil && !ok {
-		problems = scenario.Problems{{Msg: err.Error()}}
+		problems = problem.List{{Msg: err.Error()}}
 	}
 	for _, p := range problems {
 		found = append(found, finding{p, place})

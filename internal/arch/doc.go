@@ -4,7 +4,7 @@
 // # Imports
 //
 // Imports point one way, so that a package can be read and tested without what
-// stands above it. At the bottom are what to do (scenario), the bytes on the
+// stands above it. At the bottom are what to do (scenario, and scenario/problem, which says what is wrong with it), the bytes on the
 // wire (internal/wire, with the marks in messages and the frames that break the
 // rules, internal/mark and internal/badframe), facts about the host (internal/proc), the stored form of
 // single connections (internal/trace), processes that end when they should
@@ -23,7 +23,8 @@
 // The test reads this table; a package that is missing in it fails. "Any test"
 // may also import what its package may.
 //
-//	scenario            <- nothing
+//	scenario/problem    <- nothing
+//	scenario            <- scenario/problem
 //	internal/mark       <- nothing
 //	internal/wire       <- internal/mark
 //	internal/badframe   <- internal/wire
@@ -36,12 +37,12 @@
 //	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
 //	internal/verdict    <- scenario, stats, internal/wire
 //	internal/target     <- scenario, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
-//	runner              <- scenario, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
+//	runner              <- scenario, scenario/problem, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
 //	internal/books      <- scenario, stats, internal/wire, internal/target, runner, internal/result
 //	internal/gate       <- nothing
 //	internal/gate/rank  <- nothing
-//	internal/gate/metric <- stats
+//	internal/gate/metric <- scenario/problem, stats
 //	internal/gate/rule  <- stats, internal/gate, internal/gate/rank, internal/gate/metric, gonum.org/v1/gonum
 //	internal/gate/trial <- stats, internal/gate, internal/gate/rank, internal/gate/metric, internal/result
 //	internal/judge      <- stats, internal/result, internal/gate, internal/gate/rule

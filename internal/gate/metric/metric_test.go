@@ -218,7 +218,7 @@ func TestAMistakeIsShownWithItsPlaceAndWhatWasMeant(t *testing.T) {
 		"":                         `no metric at position 1 (`,
 		"zzzzzzzz":                 `unknown metric "zzzzzzzz" at position 1 (use one of open_lag, `,
 		"\x1b[31m.p99":             `unknown metric "\x1b[31m" at position 1 (`,
-		strings.Repeat("x", 1e5):   `unknown metric "` + strings.Repeat("x", 64) + `"… at position 1 (`,
+		strings.Repeat("x", 1e5):   `unknown metric "` + strings.Repeat("x", 60) + `"… at position 1 (`,
 	} {
 		_, err := Parse(text, entries())
 		if err == nil {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/wsload/wsload/scenario/problem"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -196,13 +197,13 @@ func oneOf(word segment, what string, names []string) (int, *Error) {
 		return i, nil
 	}
 	hint := "use one of " + strings.Join(names, ", ")
-	if near := nearest(word.text, names); near != "" {
+	if near := problem.Nearest(word.text, names); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	if word.text == "" {
 		return -1, &Error{word.at, "no " + what, hint}
 	}
-	return -1, &Error{word.at, fmt.Sprintf("unknown %s %s", what, quote(word.text)), hint}
+	return -1, &Error{word.at, fmt.Sprintf("unknown %s %s", what, problem.Quote(word.text)), hint}
 }
 
 // heads are the words a metric may begin with.
