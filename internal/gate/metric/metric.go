@@ -13,6 +13,8 @@ const (
 	Duration Kind = iota // nanoseconds
 	Rate                 // a share, from 0 to 1
 	Count                // a whole number
+	Number               // of a Figure: any number
+	Bytes                // of a Figure
 )
 
 // Stat is the statistic of a Metric.
@@ -25,6 +27,7 @@ const (
 	Mean
 	Total // how many; of a phase its samples
 	Share // of Tally.Of
+	Sole  // the value of a Figure
 )
 
 // A Metric is something to measure on a Summary. It comes from Parse only.
@@ -36,6 +39,7 @@ type Metric struct {
 	index uint8 // which phase, class, flag, cause or field of the part
 	stat  Stat
 	q     Quant // of a Quantile
+	kind  Kind  // of a Figure
 }
 
 // part is what a subject is one of.
@@ -51,6 +55,7 @@ const (
 	premature
 	unexpected
 	probeAccepted
+	figure
 )
 
 // A Quant is a probability in parts per million.
@@ -78,6 +83,8 @@ func (m Metric) String() string { return m.text }
 // Kind tells what the metric's value is.
 func (m Metric) Kind() Kind {
 	switch {
+	case m.part == figure:
+		return m.kind
 	case m.stat == Share:
 		return Rate
 	case m.stat == Total:

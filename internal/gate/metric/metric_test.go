@@ -259,3 +259,47 @@ func FuzzParseNeverPanicsAndPlacesItsErrorsInTheText(f *testing.F) {
 		}
 	})
 }
+
+func TestAFigureHasAKindAndNeitherTallyNorSample(t *testing.T) {
+	for text, kind := range map[string]Kind{
+		"leak.fds.per_1000": Number, "leak.rss.per_hour": Bytes, "self.leak.rss.per_1000": Bytes, "close_wait.after_settle": Number,
+		"drain.last_close": Duration, "drain.cut.rate": Rate, "drain.still_open": Count,
+	} {
+		m, err := Parse(text, entries())
+		if err != nil || !m.IsFigure() || m.Kind() != kind || m.Stat() != Sole || m.String() != text {
+			t.Errorf("Parse(%q) = %+v, %v", text, m, err)
+			continue
+		}
+		if got, ok := KindOf(text); !ok || got != kind {
+			t.Errorf("KindOf(%q) = %v, %v", text, got, ok)
+		}
+		for name, measure := range map[string]func(){
+			"Tally":  func() { m.Tally(summary(nil)) },
+			"Sample": func() { m.Sample(summary(nil)) },
+		} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s of %s says something", name, text)
+					}
+				}()
+				measure()
+			}()
+		}
+	}
+	if _, ok := KindOf("close_handshake.p99"); ok {
+		t.Error("a phase is taken for a figure")
+	}
+}
+
+func TestAFigureThatIsNoneIsRefusedWithThoseThatThereAre(t *testing.T) {
+	for text, want := range map[string]string{
+		"leak.fds.per_100":    `unknown metric "leak.fds.per_100" at position 1 (did you mean leak.fds.per_1000?)`,
+		"drain.everything.ok": `unknown metric "drain.everything.ok" at position 1 (use one of drain.first_close, drain.last_close, `,
+		"leak":                `unknown metric "leak" at position 1 (use one of `,
+	} {
+		if _, err := Parse(text, entries()); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("Parse(%q) = %v, want %s", text, err, want)
+		}
+	}
+}

@@ -35,6 +35,11 @@ func Parse(text string, entries []string) (Metric, error) {
 		}
 	}
 	if fault != nil {
+		if f, misnamed, ok := parseFigure(text); ok {
+			m, fault = f, misnamed
+		}
+	}
+	if fault != nil {
 		return Metric{}, fault
 	}
 	m.text = text

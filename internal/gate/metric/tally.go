@@ -11,6 +11,8 @@ type Tally struct {
 // Tally measures a metric that is a count or a rate.
 func (m Metric) Tally(s *stats.Summary) Tally {
 	switch m.part {
+	case figure:
+		panic("metric: " + m.text + " is a figure and counts no connections")
 	case phase:
 		n := m.Sample(s).Hist.Count()
 		return Tally{n, s.Connections.Ended}

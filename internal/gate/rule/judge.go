@@ -20,6 +20,9 @@ type Run struct {
 	// that ran out of time lasted at least. 0 stands for unknown.
 	Close, FIN time.Duration
 	Echo       bool // messages were sequence-checked (traffic.expect: echo)
+	// Figures are what was measured beside the connections, by the name of the
+	// metric.
+	Figures map[string]metric.Figure
 }
 
 // A Result is what a rule says of a run. Durations are nanoseconds, rates
@@ -87,6 +90,8 @@ func finite(x float64) *float64 {
 
 func (r Rule) find(run Run) finding {
 	switch {
+	case r.metric.IsFigure():
+		return r.findFigure(run.Figures)
 	case r.metric.NeedsEcho() && !run.Echo:
 		return finding{none: "messages were not checked for loss (set traffic.expect: echo)"}
 	case r.metric.Kind() == metric.Duration && r.point:
@@ -106,6 +111,20 @@ func (r Rule) find(run Run) finding {
 		return exactly(share(t), fmt.Sprintf("%d of %d attempts, as measured", t.N, t.Of))
 	}
 	return r.findRate(t, run)
+}
+
+// findFigure takes what was measured beside the connections as it is.
+func (r Rule) findFigure(figures map[string]metric.Figure) finding {
+	f, ok := figures[r.metric.String()]
+	switch {
+	case !ok:
+		return finding{none: "the run has no such figure (leaks need watch.sources, a drain needs drain.hooks)"}
+	case f.None != "":
+		return finding{none: f.None}
+	case r.point:
+		return exactly(f.Value, f.Basis)
+	}
+	return finding{value: f.Value, low: f.Low, high: f.High, basis: f.Basis, missing: "a longer run narrows it"}
 }
 
 func exactly(value float64, basis string) finding {

@@ -3,6 +3,7 @@ package rule
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -113,8 +114,13 @@ func (r *Rule) parseOp(text string, at int) *fault {
 	case "<", "<=", ">", ">=":
 		return nil
 	case "==", "!=":
-		if r.metric.Kind() == metric.Duration {
+		switch r.metric.Kind() {
+		case metric.Duration:
 			return &fault{at, "a duration is hardly ever the same", "use <= or >="}
+		case metric.Number, metric.Bytes:
+			if strings.HasPrefix(r.metric.String(), "leak.") || strings.HasPrefix(r.metric.String(), "self.leak.") {
+				return &fault{at, "a slope is hardly ever the same", "use <= or >="}
+			}
 		}
 		return nil
 	case "":
@@ -135,6 +141,10 @@ func (r *Rule) example() string {
 		return r.metric.String() + " < 50ms"
 	case metric.Rate:
 		return r.metric.String() + " < 0.1%"
+	case metric.Number:
+		return r.metric.String() + " < 0.5"
+	case metric.Bytes:
+		return r.metric.String() + " < 1MiB"
 	}
 	return r.metric.String() + " == 0"
 }
@@ -151,6 +161,10 @@ func (r *Rule) parseBound(text string, at int) *fault {
 		r.bound, wrong = parseDuration(text, at)
 	case metric.Rate:
 		r.bound, wrong = parseRate(text, at)
+	case metric.Number:
+		r.bound, wrong = parseNumber(text, at, r.metric.String())
+	case metric.Bytes:
+		r.bound, wrong = parseBytes(text, at, r.metric.String())
 	default:
 		r.bound, wrong = parseCount(text, at, r.metric.String())
 	}
@@ -158,6 +172,7 @@ func (r *Rule) parseBound(text string, at int) *fault {
 		return wrong
 	}
 	switch {
+	case r.metric.IsFigure() && r.metric.Kind() != metric.Rate: // a slope may be negative, and a deploy take no time
 	case r.bound == 0 && r.op == Less:
 		return &fault{at, "nothing is below 0", "write a larger bound, or == 0 for a count or a rate"}
 	case r.bound == 0 && r.op == GreaterEqual:
@@ -218,6 +233,31 @@ func parseCount(text string, at int, name string) (float64, *fault) {
 		return 0, &fault{at, "more than can be counted: " + quote(text), "write a smaller number"}
 	}
 	return float64(n), nil
+}
+
+func parseNumber(text string, at int, name string) (float64, *fault) {
+	number, unit := split(text)
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || unit != "" || math.IsInf(n, 0) {
+		return 0, &fault{at, "not a number: " + quote(text), "write it without a unit, as in " + name + " < 0.5"}
+	}
+	return n, nil
+}
+
+func parseBytes(text string, at int, name string) (float64, *fault) {
+	units := map[string]float64{"B": 1, "kB": 1e3, "KiB": 1 << 10, "MB": 1e6, "MiB": 1 << 20, "GB": 1e9, "GiB": 1 << 30}
+	number, unit := split(text)
+	n, err := strconv.ParseFloat(number, 64)
+	scale, known := units[unit]
+	switch {
+	case err != nil:
+		return 0, &fault{at, "not a number of bytes: " + quote(text), "write it with a unit, as in " + name + " < 1MiB"}
+	case unit == "" && n == 0:
+		return 0, nil
+	case !known:
+		return 0, &fault{at + len(number), "not a unit of bytes: " + quote(unit), "use B, kB, KiB, MB, MiB, GB or GiB"}
+	}
+	return n * scale, nil
 }
 
 // split cuts a bound behind its number. A sign is no part of one: nothing that

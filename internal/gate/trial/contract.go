@@ -70,6 +70,8 @@ func (c *Contract) terms(entries []string) (terms []gated, invariants []metric.M
 		switch {
 		case err != nil:
 			wrong(t.Metric, "%s", err)
+		case m.IsFigure():
+			wrong(t.Metric, "a gate does not measure it (write it as a rule of a run)")
 		case seen[t.Metric]:
 			wrong(t.Metric, "stands twice (keep one)")
 		case m.Kind() == metric.Count, m.Kind() == metric.Duration && m.Stat() != metric.Quantile:
@@ -90,7 +92,7 @@ func (c *Contract) terms(entries []string) (terms []gated, invariants []metric.M
 		m, err := metric.Parse(text, entries)
 		if err != nil {
 			wrong(text, "%s", err)
-		} else if m.Kind() != metric.Count {
+		} else if m.Kind() != metric.Count || m.IsFigure() {
 			wrong(text, "an invariant is a count")
 		}
 		invariants = append(invariants, m)

@@ -309,6 +309,8 @@ func TestAFileThatIsNotATrialIsRefused(t *testing.T) {
 		replace(`"tolerance":"3%"`, `"tolerance":"3"`):             "not a percentage",
 		replace(`"close_handshake.p50"`, `"close_handshak.p50"`):   "did you mean close_handshake?",
 		replace(`"close_handshake.p50"`, `"close_handshake.max"`):  "only quantiles and rates are compared",
+		replace(`"close_handshake.p50"`, `"drain.cut.rate"`):       "a gate does not measure it",
+		replace(`"invalid_state.unexplained"`, `"drain.cut"`):      "an invariant is a count",
 		replace(`"close_handshake.p50"`, `"close_handshake.p99"`):  "stands twice",
 		replace(`"invalid_state.unexplained"`, `"premature.rate"`): "an invariant is a count",
 		replace(`"excess":"0.01%",`, ``):                           "",
