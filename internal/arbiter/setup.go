@@ -18,6 +18,10 @@ import (
 // FirstLook is the number of pairs before which a gate has no verdict.
 const FirstLook = 10
 
+// mostSlices is the number of slices of a side in a pair above which a pair
+// takes so long that the two sides do not share the same minutes any more.
+const mostSlices = 64
+
 // A Setup is what a gate is asked for, beside its plan. No field has a default.
 type Setup struct {
 	A, B                  []string // commands or URLs, as contest.ParseSide reads them
@@ -26,7 +30,7 @@ type Setup struct {
 	Contract              string   // contest.Default or contest.Relaxed
 	Tolerance, MustDetect []string // texts like close_handshake.p99=5%
 	Strict                bool     // of the trial's contract
-	Slices                int      // of each side in a pair; even
+	Slices                int      // of each side in a pair; even, at most 64
 	Pairs                 int      // at most, from FirstLook to trial.MaxPairs
 	Budget                time.Duration
 	Ready, Grace          time.Duration // for a server to listen, and to end
@@ -45,8 +49,8 @@ type Plan struct {
 // flag and the remedy.
 func (s *Setup) Match(p *Plan) (*Match, error) {
 	switch {
-	case s.Slices < 2 || s.Slices%2 != 0:
-		return nil, fmt.Errorf("--slices must be even and 2 or more, got %d: an order is ABBA or BAAB, two slices of each side", s.Slices)
+	case s.Slices < 2 || s.Slices > mostSlices || s.Slices%2 != 0:
+		return nil, fmt.Errorf("--slices must be even and from 2 to %d, got %d: an order is ABBA or BAAB, two slices of each side, and a pair should be over in seconds", mostSlices, s.Slices)
 	case s.Pairs < FirstLook || s.Pairs > trial.MaxPairs:
 		return nil, fmt.Errorf("--pairs must be from %d to %d, got %d: with fewer there is no verdict, and with more no other", FirstLook, trial.MaxPairs, s.Pairs)
 	case s.Budget <= 0 || s.Ready <= 0 || s.Grace <= 0:
