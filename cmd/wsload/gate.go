@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsload/wsload/internal/arbiter"
 	"github.com/wsload/wsload/internal/contest"
+	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/gate/trial"
 	"github.com/wsload/wsload/internal/launch"
 	"github.com/wsload/wsload/internal/report"
@@ -131,7 +132,7 @@ func (f *gateFlags) registerBounds(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.MustDetect, "must-detect", nil, "`METRIC=SHARE`: what a pass must rule out, as in close_handshake.p99=20%")
 	flags.BoolVar(&f.Strict, "strict", false, "keep the error also where the noise is of another size late in the gate than early")
 	flags.IntVar(&f.Pairs, "pairs", trial.MaxPairs, "look at most at `N` pairs")
-	flags.IntVar(&f.Slices, "slices", 8, "slices of each side in a pair, an even `N`")
+	flags.IntVar(&f.Slices, "slices", 8, "slices of each side in a pair, an even `N` up to 64")
 	flags.DurationVar(&f.Budget, "budget", 5*time.Minute, "begin no pair that would not end within this time, but for the first")
 	flags.DurationVar(&f.Ready, "ready", 10*time.Second, "time for a server to listen")
 	flags.DurationVar(&f.Grace, "grace", 5*time.Second, "time for a server to end after SIGTERM, before SIGKILL")
@@ -202,8 +203,8 @@ func (f *gateFlags) intent(plan *scenario.Plan) string {
 	if plan.Load.Rate == 0 {
 		rate = "once"
 	}
-	return fmt.Sprintf("up to %d pairs within %v, each of %d slices a side with %d closes at %s; seed %d",
-		f.Pairs, f.Budget, f.Slices, plan.Load.Connections, rate, plan.Seed)
+	return fmt.Sprintf("up to %d pairs within %v, each of %d slices a side with %s at %s; seed %d",
+		f.Pairs, f.Budget, f.Slices, gate.Number(plan.Load.Connections, "close"), rate, plan.Seed)
 }
 
 // tell stores and prints the verdict, and makes the exit code of it. A failure

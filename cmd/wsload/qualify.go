@@ -113,7 +113,7 @@ func (a *app) qualify(cmd *cobra.Command, f *qualifyFlags) error {
 		},
 		Done: func(g arbiter.Gate, n int) {
 			if !f.quiet {
-				progress.say(fmt.Sprintf("gate %d: %s after %d pairs in %v", n+1, g.Verdict, g.Pairs, g.Took.Round(time.Second)))
+				progress.say(fmt.Sprintf("gate %d: %s after %s in %v", n+1, g.Verdict, gate.Number(g.Pairs, "pair"), g.Took.Round(time.Second)))
 			}
 		},
 	})
@@ -141,9 +141,9 @@ func (f *qualifyFlags) extent() string {
 	case f.gates == 0:
 		return fmt.Sprintf("as many gates as %v hold", f.limit)
 	case f.limit == 0:
-		return fmt.Sprintf("%d gates", f.gates)
+		return gate.Number(f.gates, "gate")
 	}
-	return fmt.Sprintf("%d gates, or as many as %v hold", f.gates, f.limit)
+	return fmt.Sprintf("%s, or as many as %v hold", gate.Number(f.gates, "gate"), f.limit)
 }
 
 // tellQualification stores and prints what was found.
@@ -179,7 +179,7 @@ func (a *app) baselineCommand() *cobra.Command {
 			if len(args) == 2 {
 				return nil
 			}
-			return usage(cmd, fmt.Errorf("%s needs a directory and a file, got %d words", cmd.CommandPath(), len(args)), "wsload run --out FILE writes one")
+			return usage(cmd, fmt.Errorf("%s needs a directory and a file, got %s", cmd.CommandPath(), gate.Number(len(args), "word")), "wsload run --out FILE writes one")
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := a.addJob(args[0], args[1]); err != nil {

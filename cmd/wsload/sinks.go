@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/report"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/runner"
@@ -331,7 +332,7 @@ func (p *progress) begin(j *job) {
 		redacted := plan.Redacted()
 		where = redacted.Target.URL
 	}
-	p.say(fmt.Sprintf("%s: %d connections at %s, %s; seed %d", where, j.shard.Size(plan.Load.Connections), rate, lasts, plan.Seed))
+	p.say(fmt.Sprintf("%s: %s at %s, %s; seed %d", where, gate.Number(j.shard.Size(plan.Load.Connections), "connection"), rate, lasts, plan.Seed))
 }
 
 // tick shows the state at the end of an interval. A line per second is much

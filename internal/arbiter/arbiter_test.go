@@ -147,7 +147,7 @@ func TestTheTextOfAQualificationHasItsFiguresAndNothingThatSteersATerminal(t *te
 	}
 	want := `2 gates of the server against itself in 10m0s, 60 pairs of 4.2s; contract default
 server        ./server …` + "\ufffd" + `[2J
-false alarms  0 of 1 gates (at most 95.0% of them, with a certainty of 95%)
+false alarms  0 of 1 gate (at most 95.0% of them, with a certainty of 95%)
 verdicts      pass 1, fail 0, inconclusive 0, not comparable 1
 time          to a verdict: median 42s, p95 42s
 gate 2        not comparable after 2 pairs: pair 2: b: ` + "\ufffd" + `]0;

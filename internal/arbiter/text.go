@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"github.com/wsload/wsload/internal/gate"
 )
 
 // WriteText writes a qualification for a person. It fails where w does.
@@ -16,23 +18,23 @@ func (q *Qualification) WriteText(w io.Writer) error {
 	var out bytes.Buffer
 	c := &q.Counts
 	n := c.Pass + c.Fail + c.Inconclusive
-	fmt.Fprintf(&out, "%d gates of the server against itself in %v, %d pairs of %.1fs; contract %s\n",
-		len(q.Gates), q.Took.Round(time.Second), q.Recorded, q.PerPair, q.Contract)
+	fmt.Fprintf(&out, "%s of the server against itself in %v, %s of %.1fs; contract %s\n",
+		gate.Number(len(q.Gates), "gate"), q.Took.Round(time.Second), gate.Number(q.Recorded, "pair"), q.PerPair, q.Contract)
 	fmt.Fprintf(&out, "server        %s\n", plain(q.Server))
-	fmt.Fprintf(&out, "false alarms  %d of %d gates (at most %s of them, with a certainty of 95%%)\n", c.Fail, n, share(c.MostFalse))
+	fmt.Fprintf(&out, "false alarms  %d of %s (at most %s of them, with a certainty of 95%%)\n", c.Fail, gate.Number(n, "gate"), share(c.MostFalse))
 	fmt.Fprintf(&out, "verdicts      pass %d, fail %d, inconclusive %d, not comparable %d\n", c.Pass, c.Fail, c.Inconclusive, c.NotComparable)
 	if q.Cut > 0 {
-		fmt.Fprintf(&out, "cut           one gate after %d pairs: it is in no count of gates, and its pairs are in the figures below\n", q.Cut)
+		fmt.Fprintf(&out, "cut           one gate after %s: it is in no count of gates, and its pairs are in the figures below\n", gate.Number(q.Cut, "pair"))
 	}
 	if n > 0 {
 		fmt.Fprintf(&out, "time          to a verdict: median %v, p95 %v\n", c.Median.Round(time.Second), c.P95.Round(time.Second))
 	}
 	for i, g := range q.Gates {
 		if g.Verdict != "pass" {
-			fmt.Fprintf(&out, "gate %d        %s after %d pairs: %s\n", i+1, strings.ReplaceAll(string(g.Verdict), "_", " "), g.Pairs, plain(g.Reason))
+			fmt.Fprintf(&out, "gate %d        %s after %s: %s\n", i+1, strings.ReplaceAll(string(g.Verdict), "_", " "), gate.Number(g.Pairs, "pair"), plain(g.Reason))
 		}
 	}
-	fmt.Fprintf(&out, "\nWith %d pairs, which %v holds, nine of ten gates find:\n", q.Held, q.Budget)
+	fmt.Fprintf(&out, "\nWith %s, which %v holds, nine of ten gates find:\n", gate.Number(q.Held, "pair"), q.Budget)
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "metric\tsd of change\tsmallest change")
 	for _, m := range q.Metrics {

@@ -40,7 +40,7 @@ func TestEachConnectionOnWhichTheEndsDisagreeIsListed(t *testing.T) {
 		}},
 	})
 	for _, want := range []string{
-		"DOUBLE ENTRY: OF 1 CONNECTIONS THE TWO ENDS DISAGREE, of 1205: one of the two is wrong\n",
+		"DOUBLE ENTRY: OF 1 CONNECTION THE TWO ENDS DISAGREE, of 1205: one of the two is wrong\n",
 		"!           17   active       clean             premature_rst     1000→-, back 1001→1000\n",
 		"the sums of the server's ledger agree\n",
 	} {

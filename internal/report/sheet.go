@@ -19,7 +19,7 @@ func TrialSheet(f *trial.File, v trial.Verdict) *ci.Sheet {
 	s := &ci.Sheet{
 		Title: "wsload gate", Verdict: v.Verdict, Reason: printable(v.Reason),
 		Columns: []string{"a", "b", "change", "interval", "tolerated", "must detect"},
-		Facts:   []string{fmt.Sprintf("%d pairs, seed %d", v.Pairs, f.Seed)},
+		Facts:   []string{fmt.Sprintf("%s, seed %d", gate.Number(v.Pairs, "pair"), f.Seed)},
 	}
 	for _, side := range [][2]string{{"a", f.A.Label}, {"b", f.B.Label}} {
 		if side[1] != "" {
@@ -104,7 +104,7 @@ func (p *page) reason() string {
 	case count == 0:
 		return "the result is not whole"
 	}
-	return fmt.Sprintf("%d of %d rules", count, len(p.rules))
+	return fmt.Sprintf("%d of %s", count, gate.Number(len(p.rules), "rule"))
 }
 
 // ruleMetric is the metric in the text of a rule, with what stands before it:

@@ -19,7 +19,7 @@ import (
 // colour it marks the verdicts by ANSI sequences. It fails where w does.
 func Trial(w io.Writer, f *trial.File, v trial.Verdict, colour bool) error {
 	var out bytes.Buffer
-	head := fmt.Sprintf("%s after %d pairs: ", spoken(v.Verdict), v.Pairs)
+	head := fmt.Sprintf("%s after %s: ", spoken(v.Verdict), gate.Number(v.Pairs, "pair"))
 	for i, line := range wrap(head, words(v.Reason), " ") {
 		if i == 0 && colour {
 			line = string(tone(v.Verdict)) + line + "\x1b[0m"

@@ -3,8 +3,10 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/stats"
 )
@@ -19,11 +21,7 @@ func (p *page) ledger() {
 	p.pairs(l.Pairs)
 	if l.Matched {
 		if len(l.Modes) > 0 {
-			modes := "modes"
-			if len(l.Modes) == 1 {
-				modes = "mode"
-			}
-			p.line(plain, "the server's ledger agrees: %d %s, %d connections", len(l.Modes), modes, l.Count("opened"))
+			p.line(plain, "the server's ledger agrees: %s, %s", gate.Number(len(l.Modes), "mode"), gate.Number(l.Count("opened"), "connection"))
 		}
 		return
 	}
@@ -55,17 +53,17 @@ func (p *page) pairs(pairs *result.LedgerPairs) {
 		return
 	}
 	if pairs.Missing > 0 {
-		p.line(doubt, "double entry: of %d connections only one end's verdict is known", pairs.Missing)
+		p.line(doubt, "double entry: of %s only one end's verdict is known", gate.Number(pairs.Missing, "connection"))
 	}
 	verdict := "every pair consistent"
 	if pairs.Raced > 0 {
 		verdict = fmt.Sprintf("every pair can be, %d of them only because both ends acted at once", pairs.Raced)
 	}
 	if pairs.Mismatched == 0 {
-		p.line(plain, "double entry: %d connections judged by both ends, %s", pairs.Compared, verdict)
+		p.line(plain, "double entry: %s judged by both ends, %s", gate.Number(pairs.Compared, "connection"), verdict)
 		return
 	}
-	p.line(alarm, "DOUBLE ENTRY: OF %d CONNECTIONS THE TWO ENDS DISAGREE, of %d: one of the two is wrong", pairs.Mismatched, pairs.Compared)
+	p.line(alarm, "DOUBLE ENTRY: OF %s THE TWO ENDS DISAGREE, of %d: one of the two is wrong", strings.ToUpper(gate.Number(pairs.Mismatched, "connection")), pairs.Compared)
 	p.line(alarm, "  %s%s%s%s%s", pad("connection", -12), pad("   mode", 16), pad("wsload", 18), pad("server", 18), "codes sent → received")
 	code := func(n int) string {
 		if n == stats.NoCode {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/gate/metric"
 	"github.com/wsload/wsload/internal/gate/rank"
 	"github.com/wsload/wsload/internal/result"
@@ -76,7 +77,7 @@ func (j *job) differs(candidate *job) string {
 	case a.OS != b.OS || a.Arch != b.Arch || a.Kernel != b.Kernel:
 		return fmt.Sprintf("it ran on %s/%s %s", a.OS, a.Arch, a.Kernel)
 	case a.CPUs != b.CPUs || a.GOMAXPROCS != b.GOMAXPROCS:
-		return fmt.Sprintf("it ran on %d processors, with %d in use", a.CPUs, a.GOMAXPROCS)
+		return fmt.Sprintf("it ran on %s, with %d in use", gate.Number(a.CPUs, "processor"), a.GOMAXPROCS)
 	case a.Stamps != b.Stamps || a.GOGC != b.GOGC:
 		return fmt.Sprintf("it was measured with %s stamps and GOGC %d", a.Stamps, a.GOGC)
 	}

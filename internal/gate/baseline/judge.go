@@ -175,7 +175,7 @@ func verdictOf(logs []float64, value float64, late bool, t trial.Term, failLevel
 	case low > 1+t.Tolerance.Float() && len(logs) >= MinJobs:
 		f.Verdict, f.Reason = gate.Fail, fmt.Sprintf("shown to be more than %s worse than other jobs", t.Tolerance)
 	case low > 1+t.Tolerance.Float():
-		f.Reason = fmt.Sprintf("more than %s worse, but of %d jobs, and fewer than %d fail nothing", t.Tolerance, len(logs), MinJobs)
+		f.Reason = fmt.Sprintf("more than %s worse, but of %s, and fewer than %d fail nothing", t.Tolerance, gate.Number(len(logs), "job"), MinJobs)
 	case late:
 		f.Reason = "some of it is among what ran out of time"
 	case high < 1+t.MustDetect.Float():

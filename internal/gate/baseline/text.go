@@ -7,13 +7,15 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/wsload/wsload/internal/gate"
 )
 
 // WriteText writes a verdict for a person. It fails where w does.
 func (v *Verdict) WriteText(w io.Writer) error {
 	var out bytes.Buffer
 	spoken := func(word string) string { return strings.ToUpper(strings.ReplaceAll(word, "_", " ")) }
-	fmt.Fprintf(&out, "%s against %d jobs: %s\n", spoken(string(v.Verdict)), v.Jobs, v.Reason)
+	fmt.Fprintf(&out, "%s against %s: %s\n", spoken(string(v.Verdict)), gate.Number(v.Jobs, "job"), v.Reason)
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	if len(v.Findings) > 0 {
 		fmt.Fprintln(table, "metric\tjobs\tthis run\tchange\tinterval\ttolerated\tmust detect\tverdict")

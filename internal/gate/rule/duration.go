@@ -31,7 +31,7 @@ func (r Rule) findPoint(run Run) finding {
 	}
 	s := metric.Sample{Hist: h}
 	value, _ := r.valueOf(s)
-	return exactly(value, fmt.Sprintf("of %d attempts that succeeded, as measured", h.Count()))
+	return exactly(value, "of "+attempts(h.Count())+" that succeeded, as measured")
 }
 
 // valueOf is the rule's statistic of a sample. It is not ok where it rests on
@@ -56,7 +56,7 @@ func (r Rule) findDuration(run Run) finding {
 	if s.N() == 0 {
 		return finding{none: "it was never measured"}
 	}
-	f := finding{basis: fmt.Sprintf("%d attempts", s.N())}
+	f := finding{basis: attempts(s.N())}
 	if s.Late > 0 {
 		f.basis += fmt.Sprintf(", of which %d ran out of time and count as the longest", s.Late)
 	}
@@ -112,7 +112,7 @@ func (r Rule) quantileLimits(f *finding, s metric.Sample, run Run) {
 		f.high = float64(d)
 	}
 	if high > s.N() {
-		f.missing = fmt.Sprintf("an upper limit needs %d attempts", attemptsFor(q))
+		f.missing = "an upper limit needs " + attempts(attemptsFor(q))
 	}
 }
 

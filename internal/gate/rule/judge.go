@@ -104,11 +104,11 @@ func (r Rule) find(run Run) finding {
 	case t.Of == 0:
 		return finding{none: "there was no attempt in which it could have happened"}
 	case r.metric.Kind() == metric.Count:
-		return exactly(float64(t.N), fmt.Sprintf("counted, in %d attempts", t.Of))
+		return exactly(float64(t.N), "counted, in "+attempts(t.Of))
 	case r.bound == 0:
-		return exactly(share(t), fmt.Sprintf("counted: %d of %d attempts", t.N, t.Of))
+		return exactly(share(t), fmt.Sprintf("counted: %d of %s", t.N, attempts(t.Of)))
 	case r.point:
-		return exactly(share(t), fmt.Sprintf("%d of %d attempts, as measured", t.N, t.Of))
+		return exactly(share(t), fmt.Sprintf("%d of %s, as measured", t.N, attempts(t.Of)))
 	}
 	return r.findRate(t, run)
 }
@@ -131,6 +131,8 @@ func exactly(value float64, basis string) finding {
 	return finding{value: value, low: value, high: value, basis: basis}
 }
 
+func attempts(n uint64) string { return gate.Number(n, "attempt") }
+
 func share(t metric.Tally) float64 { return float64(t.N) / float64(t.Of) }
 
 // findRate puts the interval of Clopper and Pearson around a rate, made wider
@@ -143,12 +145,12 @@ func (r Rule) findRate(t metric.Tally, run Run) finding {
 	spread := dispersion(tallies)
 	f := finding{value: share(t)}
 	f.low, f.high = ShareLimits(float64(t.N)/spread, float64(t.Of)/spread)
-	f.basis = fmt.Sprintf("%d of %d attempts, as if they failed singly", t.N, t.Of)
+	f.basis = fmt.Sprintf("%d of %s, as if they failed singly", t.N, attempts(t.Of))
 	if spread > 1 {
-		f.basis = fmt.Sprintf("%d of %d attempts, which vary between rounds %.3g times as much as single ones", t.N, t.Of, spread)
+		f.basis = fmt.Sprintf("%d of %s, which vary between rounds %.3g times as much as single ones", t.N, attempts(t.Of), spread)
 	}
 	if n := r.attemptsToDecide(f.value, spread); n > t.Of {
-		f.missing = fmt.Sprintf("%d attempts at this rate would decide, %d more", n, n-t.Of)
+		f.missing = fmt.Sprintf("%s at this rate would decide, %d more", attempts(n), n-t.Of)
 	} else {
 		f.missing = "no number of attempts at this rate would decide"
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -39,7 +40,7 @@ func incomparable(p *Pair, s measured) string {
 	}
 	a, b := s[0].Connections.Started, s[1].Connections.Started
 	if (max(a, b)-min(a, b))*attemptsPer > max(a, b) {
-		return fmt.Sprintf("%d attempts on a and %d on b: they must not differ by more than 1%%", a, b)
+		return fmt.Sprintf("%s on a and %d on b: they must not differ by more than 1%%", gate.Number(a, "attempt"), b)
 	}
 	return ""
 }

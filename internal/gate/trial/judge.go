@@ -195,7 +195,7 @@ func (c *contender) finding(pairs int, at look, looks []look) Finding {
 	case c.pFail == nil:
 		f.Reason = fmt.Sprintf("no verdict before %d pairs", looks[0].pairs)
 	case f.Units < least && (pairs >= MaxPairs || (f.Units+1)*MaxPairs < least*pairs): // nor will be at the last look
-		f.Reason = fmt.Sprintf("not measurable: %d units of enough attempts in %d pairs and %d are needed (make more attempts in a pair)", f.Units, pairs, least)
+		f.Reason = fmt.Sprintf("not measurable: %s of enough attempts in %s and %d are needed (make more attempts in a pair)", gate.Number(f.Units, "unit"), gate.Number(pairs, "pair"), least)
 	case c.last.barred != "":
 		f.Reason = c.last.barred
 	case c.last.idle != "" && *c.pFail <= at.fail:
@@ -260,7 +260,7 @@ func (v *Verdict) reason(looks []look) string {
 	if v.Verdict == gate.Pass {
 		return "every metric is shown to be within what must be detected"
 	}
-	return fmt.Sprintf("%d pairs, and the first look is after %d", v.Pairs, looks[0].pairs)
+	return fmt.Sprintf("%s, and the first look is after %d", gate.Number(v.Pairs, "pair"), looks[0].pairs)
 }
 
 func finite(x float64) *float64 {

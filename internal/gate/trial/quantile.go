@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/gate/metric"
 	"github.com/wsload/wsload/internal/gate/rank"
 	"github.com/wsload/wsload/stats"
@@ -196,7 +197,7 @@ func (q *quantiles) doubt() string {
 	}
 	a, b := q.all[0].sample, q.all[1].sample
 	if onA, onB := a.N()+a.Crossed, b.N()+b.Crossed; onB < onA && (onA-onB)*attemptsPer > onA {
-		return fmt.Sprintf("it was measured on %d connections of a and on %d of b: more of b ended before it could be, which may hide a change", onA, onB)
+		return fmt.Sprintf("it was measured on %s of a and on %d of b: more of b ended before it could be, which may hide a change", gate.Number(onA, "connection"), onB)
 	}
 	for _, s := range q.all {
 		d, ok := s.sample.At(q.metric.Quant().Rank(s.sample.N()))
