@@ -77,7 +77,7 @@ func shares(f *trial.File, metric string) (tolerated, mustDetect string) {
 	if i < 0 {
 		return "-", "-"
 	}
-	return f.Contract.Terms[i].Tolerance.String(), f.Contract.Terms[i].MustDetect.String()
+	return f.Contract.Terms[i].Tolerated(), f.Contract.Terms[i].Detected()
 }
 
 func tone(v gate.Verdict) style {

@@ -41,6 +41,14 @@ type Term struct {
 	MustExcess Share `json:"must_excess,omitempty"`
 }
 
+// Tolerated says for a person what more than which is a regression. Of a rate
+// both its parts must be exceeded.
+func (t *Term) Tolerated() string { return t.Tolerance.with(t.Excess) }
+
+// Detected says for a person what a Pass rules out. Of a rate the two parts are
+// added.
+func (t *Term) Detected() string { return t.MustDetect.with(t.MustExcess) }
+
 // DefaultContract gates the median and the tail of the close handshake and the
 // connections that did not end as planned.
 func DefaultContract() Contract {

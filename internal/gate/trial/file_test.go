@@ -383,3 +383,19 @@ func TestASharesTextIsAPercentage(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTwoPartsOfARatesBoundsAreToldTogether(t *testing.T) {
+	for _, c := range []struct {
+		term                Term
+		tolerated, detected string
+	}{
+		{Term{Tolerance: 30_000, MustDetect: 100_000}, "3%", "10%"},
+		{Term{Tolerance: 100_000, MustDetect: 500_000, Excess: 100, MustExcess: 500}, "10% and 1 in 10,000", "50% and 1 in 2,000"},
+		{Term{MustDetect: 1, Excess: 1, MustExcess: 3}, "0% and 1 in 1,000,000", "0.0001% and 0.0003% of all"},
+		{Term{Excess: 200_000, MustExcess: whole}, "0% and 1 in 5", "0% and 100% of all"},
+	} {
+		if tolerated, detected := c.term.Tolerated(), c.term.Detected(); tolerated != c.tolerated || detected != c.detected {
+			t.Errorf("%+v: tolerated %q, must detect %q", c.term, tolerated, detected)
+		}
+	}
+}

@@ -24,6 +24,22 @@ func (s Share) String() string {
 	return strconv.FormatFloat(float64(s)/(whole/100), 'f', -1, 64) + "%"
 }
 
+// with is the share with an excess beside it, for a person: "10% and 1 in
+// 10,000". Where there is no excess it is the share alone.
+func (s Share) with(excess Share) string {
+	switch {
+	case excess == 0:
+		return s.String()
+	case excess == whole || whole%excess != 0:
+		return s.String() + " and " + excess.String() + " of all"
+	}
+	n := strconv.Itoa(int(whole / excess))
+	for at := len(n) - 3; at > 0; at -= 3 {
+		n = n[:at] + "," + n[at:]
+	}
+	return s.String() + " and 1 in " + n
+}
+
 // MarshalText is String. It never fails.
 func (s Share) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
