@@ -67,15 +67,21 @@ func share(part, whole uint64) string {
 // the order in which its surroundings are read: control characters, escape
 // sequences, bidirectional overrides and broken UTF-8 become escapes as in Go.
 // So does the backslash, which keeps escapes apart from text that looks alike.
-func printable(text string) string {
+func printable(text string) string { return escaped(strings.ReplaceAll(text, `\`, `\\`)) }
+
+// sentence is printable for a text of wsload's own: a reason, a warning, an
+// event. Who wrote it quoted what it holds of a peer's, so the backslashes in
+// it are escapes already.
+func sentence(text string) string { return escaped(text) }
+
+// escaped writes as escapes all but what can be printed.
+func escaped(text string) string {
 	var b strings.Builder
 	for len(text) > 0 {
 		r, size := utf8.DecodeRuneInString(text)
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&b, `\x%02x`, text[0])
-		case r == '\\':
-			b.WriteString(`\\`)
 		case strconv.IsPrint(r):
 			b.WriteRune(r)
 		default:
@@ -148,7 +154,7 @@ func pad(text string, width int) string {
 	return text + blanks
 }
 
-// words splits a text of any origin where lines may break.
+// words splits a sentence where lines may break.
 func words(text string) []string {
-	return strings.Fields(printable(strings.ReplaceAll(text, "\n", "; ")))
+	return strings.Fields(sentence(strings.ReplaceAll(text, "\n", "; ")))
 }

@@ -1,12 +1,15 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/wsload/wsload/stats"
 )
 
 func TestADurationHasThreeDigitsInTheUnitThatFits(t *testing.T) {
@@ -110,4 +113,34 @@ func TestLinesBreakBetweenItems(t *testing.T) {
 	if d := cmp.Diff([]string{"head:"}, wrap("head: ", nil, ", ")); d != "" {
 		t.Error(d)
 	}
+}
+
+func TestAPeersNewlineIsEscapedOnce(t *testing.T) {
+	quoted := fmt.Sprintf("close read, reason %q", "bye\nnow\\ \x1b") // as the timeline of a run has it
+	want := `close read, reason "bye\nnow\\ \x1b"`
+	if got := sentence(quoted); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for _, c := range []struct{ where, got string }{
+		{"a reason", strings.Join(words(quoted), " ")},
+		{"a timeline", timeline(t, quoted)},
+	} {
+		if !strings.Contains(c.got, want) {
+			t.Errorf("%s has no %s:\n%s", c.where, want, c.got)
+		}
+	}
+	// What a peer wrote and nobody quoted is escaped once too.
+	if got, want := printable("bye\nnow\\"), `bye\nnow\\`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// timeline is the report of a connection with an event.
+func timeline(t *testing.T, event string) string {
+	t.Helper()
+	s := stats.NewSummary(mix())
+	s.Add(&stats.Outcome{Class: stats.PrematureEOF, Opened: true}, func() []stats.Moment {
+		return []stats.Moment{{At: 1_000_000, Event: event}, {At: 2_000_000, Event: event}}
+	})
+	return text(t, document(t, header(), s, goodEnd()))
 }

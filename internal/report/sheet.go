@@ -17,7 +17,7 @@ import (
 // TrialSheet is the verdict of a trial for the forms of package ci.
 func TrialSheet(f *trial.File, v trial.Verdict) *ci.Sheet {
 	s := &ci.Sheet{
-		Title: "wsload gate", Verdict: v.Verdict, Reason: printable(v.Reason),
+		Title: "wsload gate", Verdict: v.Verdict, Reason: sentence(v.Reason),
 		Columns: []string{"a", "b", "change", "interval", "tolerated", "must detect"},
 		Facts:   []string{fmt.Sprintf("%s, seed %d", gate.Number(v.Pairs, "pair"), f.Seed)},
 	}
@@ -29,7 +29,7 @@ func TrialSheet(f *trial.File, v trial.Verdict) *ci.Sheet {
 	for _, x := range v.Findings {
 		tolerated, mustDetect := shares(f, x.Metric)
 		s.Rows = append(s.Rows, ci.Row{
-			Name: printable(x.Metric), Verdict: x.Verdict, Reason: printable(x.Reason),
+			Name: printable(x.Metric), Verdict: x.Verdict, Reason: sentence(x.Reason),
 			Cells: []string{amount(x.Metric, x.A), amount(x.Metric, x.B), change(x, x.Change), interval(x), tolerated, mustDetect},
 		})
 	}
@@ -55,7 +55,7 @@ func RunSheet(doc *result.Document) (*ci.Sheet, error) {
 	}
 	for _, r := range p.rules {
 		s.Rows = append(s.Rows, ci.Row{
-			Name: printable(r.Rule), Verdict: r.Verdict, Reason: printable(r.Reason), Cells: []string{ruleValue(&r), ruleInterval(&r)},
+			Name: printable(r.Rule), Verdict: r.Verdict, Reason: sentence(r.Reason), Cells: []string{ruleValue(&r), ruleInterval(&r)},
 		})
 	}
 	return s, nil

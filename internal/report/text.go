@@ -123,9 +123,9 @@ func (p *page) head() {
 	case !doc.Complete && doc.Cause == "":
 		p.line(alarm, "INCOMPLETE: the stream ends without its last line, %d were open then", n.Open)
 	case !doc.Complete:
-		p.line(alarm, "INCOMPLETE: %s, %d were open then", printable(doc.Cause), n.Open)
+		p.line(alarm, "INCOMPLETE: %s, %d were open then", sentence(doc.Cause), n.Open)
 	case doc.Cause != "done":
-		p.line(doubt, "ended early: %s", printable(doc.Cause))
+		p.line(doubt, "ended early: %s", sentence(doc.Cause))
 	}
 }
 

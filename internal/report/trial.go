@@ -66,7 +66,7 @@ func Standing(v trial.Verdict, pairs int) string {
 		parts = append(parts, part)
 	}
 	if len(v.Findings) == 0 {
-		parts = append(parts, printable(v.Reason))
+		parts = append(parts, sentence(v.Reason))
 	}
 	return strings.Join(parts, "  ")
 }

@@ -122,14 +122,14 @@ func (p *page) exemplar(x *stats.Exemplar) {
 		moments = moments[left:]
 	}
 	last := moments[0].At
-	items := []string{fmt.Sprintf("at %s %s", last.Round(time.Millisecond), printable(moments[0].Event))}
+	items := []string{fmt.Sprintf("at %s %s", last.Round(time.Millisecond), sentence(moments[0].Event))}
 	for _, m := range moments[1:] {
 		// A kernel stamp can be earlier than what this process did before.
 		step := human(m.At - last)
 		if m.At >= last {
 			step = "+" + step
 		}
-		items = append(items, step+" "+printable(m.Event))
+		items = append(items, step+" "+sentence(m.Event))
 		last = m.At
 	}
 	p.list(plain, "      ", items, ", ")
