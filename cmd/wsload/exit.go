@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/gate/rule"
+	"github.com/wsload/wsload/internal/report/ci"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/runner"
@@ -80,15 +81,15 @@ func (a *app) explain(err error) int {
 	return f.code
 }
 
-// harmless takes what steers a terminal out of a text: parts of it may be a
-// server's.
-func harmless(text string) string {
-	return strings.Map(func(r rune) rune {
+// harmless takes what steers a terminal or a runner out of a line: parts of it
+// may be a server's.
+func harmless(line string) string {
+	return ci.Inert(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return unicode.ReplacementChar
-	}, text)
+	}, line))
 }
 
 // A stopped is the cause of a run that a signal ended.

@@ -114,7 +114,7 @@ func (a *app) lookupEnv(name string) (value string, ok bool) {
 
 // warn tells of something that does not stop the command.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintf(a.stderr, "wsload: warning: %s\n", fmt.Sprintf(format, args...))
+	fmt.Fprintf(a.stderr, "wsload: warning: %s\n", harmless(fmt.Sprintf(format, args...)))
 }
 
 // root is the tree of commands.

@@ -311,7 +311,7 @@ func (p *progress) say(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	fmt.Fprintf(p.app.stderr, "wsload: %s\n", text)
+	fmt.Fprintf(p.app.stderr, "wsload: %s\n", harmless(text))
 }
 
 // begin tells what is about to happen.

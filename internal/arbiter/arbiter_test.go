@@ -132,7 +132,7 @@ func TestTheTextOfAQualificationHasItsFiguresAndNothingThatSteersATerminal(t *te
 		Server: "./server …\x1b[2J", Contract: "default", Took: 10 * time.Minute, Recorded: 60, PerPair: 4.2, Held: 50, Budget: 5 * time.Minute,
 		Gates: []arbiter.Gate{
 			{Verdict: gate.Pass, Pairs: 10},
-			{Verdict: gate.NotComparable, Pairs: 2, Reason: "pair 2: b: \x1b]0;"},
+			{Verdict: gate.NotComparable, Pairs: 2, Reason: "pair 2: b: \x1b]0;##[group]"},
 		},
 		Counts:  arbiter.Counts{Pass: 1, NotComparable: 1, MostFalse: 0.95, Median: 42 * time.Second, P95: 42 * time.Second},
 		Metrics: []arbiter.Noise{{Metric: "close_handshake.p50", SD: 0.04321, Detectable: &found}, {Metric: "close_handshake.p99"}, {Metric: "unexpected.rate"}},
@@ -150,7 +150,7 @@ server        ./server …` + "\ufffd" + `[2J
 false alarms  0 of 1 gate (at most 95.0% of them, with a certainty of 95%)
 verdicts      pass 1, fail 0, inconclusive 0, not comparable 1
 time          to a verdict: median 42s, p95 42s
-gate 2        not comparable after 2 pairs: pair 2: b: ` + "\ufffd" + `]0;
+gate 2        not comparable after 2 pairs: pair 2: b: ` + "\ufffd" + `]0;#\#[group]
 
 With 50 pairs, which 5m0s holds, nine of ten gates find:
 metric               sd of change  smallest change

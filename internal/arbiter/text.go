@@ -80,13 +80,13 @@ func (q *Qualification) offers(out *bytes.Buffer) {
 // share writes a share of a whole as a percentage.
 func share(x float64) string { return strconv.FormatFloat(100*x, 'f', 1, 64) + "%" }
 
-// plain takes what steers a terminal out of a text: parts of it may be a
-// server's.
+// plain takes what steers a terminal out of a text, and what GitHub's runner
+// obeys in the middle of a line: parts of it may be a server's.
 func plain(text string) string {
-	return strings.Map(func(r rune) rune {
+	return strings.ReplaceAll(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return unicode.ReplacementChar
-	}, text)
+	}, text), "##[", `#\#[`)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/wsload/wsload/internal/report/ci"
 )
 
 // human writes a duration with three significant digits in the unit that fits.
@@ -66,6 +68,7 @@ func share(part, whole uint64) string {
 // printable writes foreign text so that it cannot steer a terminal or change
 // the order in which its surroundings are read: control characters, escape
 // sequences, bidirectional overrides and broken UTF-8 become escapes as in Go.
+// What GitHub's runner would obey in a log is broken up by a backslash.
 // So does the backslash, which keeps escapes apart from text that looks alike.
 func printable(text string) string { return escaped(strings.ReplaceAll(text, `\`, `\\`)) }
 
@@ -74,7 +77,8 @@ func printable(text string) string { return escaped(strings.ReplaceAll(text, `\`
 // it are escapes already.
 func sentence(text string) string { return escaped(text) }
 
-// escaped writes as escapes all but what can be printed.
+// escaped writes as escapes all but what can be printed, and makes the rest
+// inert.
 func escaped(text string) string {
 	var b strings.Builder
 	for len(text) > 0 {
@@ -90,7 +94,7 @@ func escaped(text string) string {
 		}
 		text = text[size:]
 	}
-	return b.String()
+	return ci.Inert(b.String())
 }
 
 // most is how many of a server's tokens one line names before it says how many

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wsload/wsload/internal/gate/trial"
+	"github.com/wsload/wsload/internal/report/ci"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -71,6 +74,7 @@ func TestForeignTextCannotSteerATerminal(t *testing.T) {
 
 func FuzzPrintable(f *testing.F) {
 	f.Add("\x1b[0m\u202e\\ \xff")
+	f.Add("::error::x ::stop-commands::y ##[debug] ###[")
 	f.Fuzz(func(t *testing.T, text string) {
 		got := printable(text)
 		if !utf8.ValidString(got) {
@@ -80,6 +84,9 @@ func FuzzPrintable(f *testing.F) {
 			if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
 				t.Errorf("%q: %q is still there", text, r)
 			}
+		}
+		if obeyed(got) {
+			t.Errorf("%q: %q is a command", text, got)
 		}
 	})
 }
@@ -143,4 +150,59 @@ func timeline(t *testing.T, event string) string {
 		return []stats.Moment{{At: 1_000_000, Event: event}, {At: 2_000_000, Event: event}}
 	})
 	return text(t, document(t, header(), s, goodEnd()))
+}
+
+// obeyed reports whether GitHub's runner would find a command in a text, in
+// whatever lines it is broken.
+func obeyed(text string) bool {
+	for _, word := range strings.Fields(text) {
+		if strings.HasPrefix(word, "::") {
+			return true
+		}
+	}
+	return strings.Contains(text, "##[")
+}
+
+func TestNothingThatAPeerSaysIsACommandToTheRunnerThatPrintsIt(t *testing.T) {
+	const evil = "::error::x ::add-mask::y\n::set-output name=a::b ##[error]z ###[group]"
+	if !obeyed(evil) {
+		t.Fatal("the commands are none")
+	}
+	s := stats.NewSummary(mix())
+	s.Add(&stats.Outcome{Class: stats.PeerFirst, Opened: true, Detail: evil}, func() []stats.Moment {
+		return []stats.Moment{{At: 1_000_000, Event: evil}, {At: 2_000_000, Event: evil}}
+	})
+	end := goodEnd()
+	end.Warnings = []string{evil}
+	doc := document(t, header(), s, end)
+	if out := text(t, doc); obeyed(out) || !strings.Contains(out, `\::error::x`) {
+		t.Errorf("the report of a run:\n%s", out)
+	}
+	f, v := decided()
+	v.Reason, v.Findings[0].Reason, f.A.Label = evil, evil, evil
+	var out bytes.Buffer
+	if err := Trial(&out, f, v, false); err != nil || obeyed(out.String()) {
+		t.Errorf("a verdict, %v:\n%s", err, out.String())
+	}
+	if line := Standing(trial.Verdict{Reason: evil}, 1); obeyed(line) {
+		t.Errorf("%q", line)
+	}
+	sheet, err := RunSheet(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, sheet := range map[string]*ci.Sheet{"run": sheet, "verdict": TrialSheet(f, v)} {
+		sheet.Facts, sheet.Report = append(sheet.Facts, evil), append(sheet.Report, evil)
+		for i := range sheet.Rows {
+			sheet.Rows[i].Reason = evil
+		}
+		out.Reset()
+		if err := ci.Markdown(&out, sheet); err != nil || obeyed(out.String()) {
+			t.Errorf("the Markdown of a %s, %v:\n%s", name, err, out.String())
+		}
+		out.Reset()
+		if err := ci.JUnit(&out, sheet); err != nil || obeyed(out.String()) {
+			t.Errorf("the JUnit report of a %s, %v:\n%s", name, err, out.String())
+		}
+	}
 }

@@ -62,8 +62,11 @@ func spoken(v gate.Verdict) string {
 const longest = 2000
 
 // line makes one line of a text of any origin, without what steers a terminal
-// or changes the order of what is read. A text that is too long loses its end.
-func line(text string) string {
+// or a runner or changes the order of what is read. A text that is too long
+// loses its end.
+func line(text string) string { return Inert(printed(text)) }
+
+func printed(text string) string {
 	var out strings.Builder
 	n := 0
 	for _, r := range strings.TrimRightFunc(text, unicode.IsSpace) {
