@@ -20,6 +20,7 @@ import (
 	"github.com/wsload/wsload/internal/gate/trial"
 	"github.com/wsload/wsload/internal/launch"
 	"github.com/wsload/wsload/internal/report"
+	"github.com/wsload/wsload/internal/store"
 	"github.com/wsload/wsload/scenario"
 )
 
@@ -174,7 +175,9 @@ func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
 	if !f.quiet {
 		m.progress.say(f.intent(&c.plan))
 	}
-	m.files.kept = true
+	if err := m.files.begin(); err != nil {
+		return failed(fmt.Errorf("write over what is there: %w", err))
+	}
 	m.Contest.Cut, m.Say = cut, m.progress.say
 	m.Stand = func(passed time.Duration, v trial.Verdict, pairs int) {
 		m.progress.line(fmt.Sprintf("%s  %s", passed.Round(time.Second), report.Standing(v, pairs)))
@@ -259,7 +262,8 @@ func (m *match) print() error {
 	return nil
 }
 
-// openFiles makes the files before anything is started.
+// openFiles opens the files before anything is started. What is there already
+// is left as it is until all are open.
 func (m *match) openFiles(cmd *cobra.Command) (err error) {
 	f, opt := m.flags, &m.Contest
 	if f.asJSON && f.out == "-" {
@@ -271,14 +275,14 @@ func (m *match) openFiles(cmd *cobra.Command) (err error) {
 	switch f.out {
 	case "":
 	case "-":
-		m.files.out = keepOpen{m.stdout}
+		m.files.out = store.Borrow(m.stdout)
 	default:
-		if m.files.out, err = m.files.open(cmd, "--out", f.out, f.force); err != nil {
+		if m.files.out, err = m.files.open(cmd, "--out", f.out, f.force, store.Whole); err != nil {
 			return err
 		}
 	}
 	if f.record != "" {
-		if opt.Record, err = m.files.open(cmd, "--record", f.record, f.force); err != nil {
+		if opt.Record, err = m.files.open(cmd, "--record", f.record, f.force, store.Stream); err != nil {
 			return err
 		}
 	}
@@ -292,7 +296,7 @@ func (m *match) openFiles(cmd *cobra.Command) (err error) {
 		name string
 		side *contest.Side
 	}{{"a.log", &opt.A}, {"b.log", &opt.B}} {
-		log, err := m.files.open(cmd, "--logs", filepath.Join(f.logs, side.name), f.force)
+		log, err := m.files.open(cmd, "--logs", filepath.Join(f.logs, side.name), f.force, store.Stream)
 		if err != nil {
 			return err
 		}

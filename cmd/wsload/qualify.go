@@ -19,6 +19,7 @@ import (
 	"github.com/wsload/wsload/internal/gate/trial"
 	"github.com/wsload/wsload/internal/report"
 	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/store"
 )
 
 // qualifyFlags are the flags of qualify beside those of its plan.
@@ -92,7 +93,7 @@ func (a *app) qualify(cmd *cobra.Command, f *qualifyFlags) error {
 	var fs files
 	defer fs.discard()
 	if f.out != "" {
-		if fs.out, err = fs.open(cmd, "--out", f.out, f.force); err != nil {
+		if fs.out, err = fs.open(cmd, "--out", f.out, f.force, store.Whole); err != nil {
 			return err
 		}
 	}
@@ -208,7 +209,7 @@ func (a *app) addJob(dir, name string) error {
 		return fmt.Errorf("store job: %w", err)
 	}
 	to := filepath.Join(dir, doc.Started.UTC().Format("20060102T150405.000Z")+"-"+fmt.Sprintf("%.8x", sha256.Sum256([]byte(doc.Run)))+".jsonl")
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := store.Whole(to, false)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("store job: %s is there already: this run was added before", to)
 	}
@@ -217,7 +218,7 @@ func (a *app) addJob(dir, name string) error {
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("store job: %w", errors.Join(err, os.Remove(to)))
+		return fmt.Errorf("store job: %w", err)
 	}
 	_, err = fmt.Fprintln(a.stdout, to)
 	return err
@@ -288,9 +289,9 @@ func (a *app) tellBaseline(cmd *cobra.Command, f *gateFlags, v *baseline.Verdict
 	switch f.out {
 	case "":
 	case "-":
-		fs.out = keepOpen{a.stdout}
+		fs.out = store.Borrow(a.stdout)
 	default:
-		if fs.out, err = fs.open(cmd, "--out", f.out, f.force); err != nil {
+		if fs.out, err = fs.open(cmd, "--out", f.out, f.force, store.Whole); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/report"
 	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/store"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/stats"
 )
@@ -22,13 +23,12 @@ import (
 // and a copy that the rules judge and the document of --json is made of. Without either it is a
 // place that keeps nothing.
 type output struct {
-	name   string         // of the file, "" without one
-	file   io.WriteCloser // nil without one
-	made   bool           // the file was made here
-	kept   bool           // there is a result to keep
-	broken error          // why the file is not whole
-	failed error          // why the stream is not
-	copy   *os.File       // nil without --json and rules
+	name   string      // of the file, "" without one
+	file   *store.File // nil without one
+	kept   bool        // there is a result to keep
+	broken error       // why the file is not whole
+	failed error       // why the stream is not
+	copy   *os.File    // nil without --json and rules
 	stream *result.Thinner
 	say    func(text string) // tells the user at once
 }
@@ -40,8 +40,8 @@ type outFlags struct {
 }
 
 // openOutput makes the file before anything else is opened. A result is the
-// work of hours, so a file that exists is only written over when told to.
-// Devices and pipes are written to as they are. keep makes the copy.
+// work of hours, so a file that exists is only written over when told to, and
+// not before the run begins. keep makes the copy.
 func (a *app) openOutput(cmd *cobra.Command, f outFlags, keep bool, say func(text string)) (*output, error) {
 	name := f.out
 	o := &output{name: name, say: say}
@@ -49,9 +49,9 @@ func (a *app) openOutput(cmd *cobra.Command, f outFlags, keep bool, say func(tex
 	switch name {
 	case "":
 	case "-":
-		o.name, o.file = "standard output", keepOpen{a.stdout}
+		o.name, o.file = "standard output", store.Borrow(a.stdout)
 	default:
-		if o.file, o.made, err = create(cmd, "--out", name, f.force); err != nil {
+		if o.file, err = create(cmd, "--out", name, f.force, store.Stream); err != nil {
 			return nil, err
 		}
 	}
@@ -65,39 +65,27 @@ func (a *app) openOutput(cmd *cobra.Command, f outFlags, keep bool, say func(tex
 	return o, nil
 }
 
-// keepOpen is a writer that is not ours to close.
-type keepOpen struct{ io.Writer }
-
-func (keepOpen) Close() error { return nil }
-
-// create makes the file that a flag names.
-func create(cmd *cobra.Command, flag, name string, force bool) (io.WriteCloser, bool, error) {
-	f, made, err := createResult(name, force)
+// create makes the file that a flag names, as a store.Stream or a store.Whole.
+func create(cmd *cobra.Command, flag, name string, force bool, kind func(string, bool) (*store.File, error)) (*store.File, error) {
+	f, err := kind(name, force)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, false, usage(cmd, fmt.Errorf("%s: %s exists", flag, name), "choose another name, or write over it with --force")
+		return nil, usage(cmd, fmt.Errorf("%s: %s exists", flag, name), "choose another name, or write over it with --force")
 	}
 	if err != nil {
-		return nil, false, failed(fmt.Errorf("%s: %w", flag, err), "name a file in a folder that exists and can be written to")
+		return nil, failed(fmt.Errorf("%s: %w", flag, err), "name a file in a folder that exists and can be written to")
 	}
-	return f, made, nil
-}
-
-func createResult(name string, force bool) (f io.WriteCloser, made bool, err error) {
-	f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if !errors.Is(err, fs.ErrExist) {
-		return f, err == nil, err
-	}
-	info, statErr := os.Stat(name)
-	if statErr == nil && !info.Mode().IsRegular() || force {
-		f, err = os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
-	}
-	return f, false, err
+	return f, nil
 }
 
 // begin writes the header.
 func (o *output) begin(head result.Header) {
 	if o.file == nil && o.copy == nil {
 		return
+	}
+	if o.file != nil {
+		if err := o.file.Begin(); err != nil {
+			o.broken = fmt.Errorf("write result to %s: %w", o.name, err)
+		}
 	}
 	w, err := result.NewWriter(o, head)
 	if err != nil {
@@ -158,11 +146,12 @@ func (o *output) document(head result.Header, total *stats.Summary, e result.End
 // discard closes and removes what is of no use: the copy, and a file that was
 // made here for a run that never was.
 func (o *output) discard() {
-	if o.file != nil {
+	switch {
+	case o.file == nil:
+	case o.kept:
 		o.file.Close() // a second time after end, which does no harm
-		if o.made && !o.kept {
-			os.Remove(o.name)
-		}
+	default:
+		o.file.Discard()
 	}
 	if o.copy != nil {
 		o.copy.Close()
@@ -173,8 +162,7 @@ func (o *output) discard() {
 // A traceFile is where --trace goes. The nil one is for a run without.
 type traceFile struct {
 	name   string
-	file   io.WriteCloser
-	made   bool  // the file was made here
+	file   *store.File
 	broken error // why it is not whole
 	say    func(text string)
 }
@@ -187,11 +175,11 @@ func openTrace(cmd *cobra.Command, f *runFlags, say func(text string)) (*traceFi
 	case "-", f.out:
 		return nil, usage(cmd, fmt.Errorf("--trace %s: a trace wants a file of its own", f.trace), "name another file")
 	}
-	file, made, err := create(cmd, "--trace", f.trace, f.force)
+	file, err := create(cmd, "--trace", f.trace, f.force, store.Stream)
 	if err != nil {
 		return nil, err
 	}
-	return &traceFile{name: f.trace, file: file, made: made, say: say}, nil
+	return &traceFile{name: f.trace, file: file, say: say}, nil
 }
 
 // Write gives lines to the file. After a failure the run goes on without.
@@ -204,10 +192,13 @@ func (t *traceFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// options says what is to be traced.
+// options says what is to be traced, in a run that begins now.
 func (t *traceFile) options(only runner.TraceFilter, run string) runner.Trace {
 	if t == nil {
 		return runner.Trace{}
+	}
+	if err := t.file.Begin(); err != nil {
+		t.broken = fmt.Errorf("write trace to %s: %w", t.name, err)
 	}
 	return runner.Trace{To: t, Only: only, Run: run}
 }
@@ -229,30 +220,38 @@ func (t *traceFile) discard(kept bool) {
 	if t == nil {
 		return
 	}
-	t.file.Close() // a second time after end, which does no harm
-	if t.made && !kept {
-		os.Remove(t.name)
+	if kept {
+		t.file.Close() // a second time after end, which does no harm
+	} else {
+		t.file.Discard()
 	}
 }
 
 // files are what a gate writes beside its standard output.
 type files struct {
-	out  io.WriteCloser // of the verdict; nil for none
-	all  []io.Closer
-	made []string // were not there before
-	kept bool     // there is something in them to keep
+	out  *store.File // of the verdict; nil for none
+	all  []*store.File
+	kept bool // there is something in them to keep
 }
 
-// open makes a file.
-func (fs *files) open(cmd *cobra.Command, flag, name string, force bool) (io.WriteCloser, error) {
-	f, made, err := create(cmd, flag, name, force)
-	if err != nil {
-		return nil, err
+// open makes a file: a store.Stream or a store.Whole.
+func (fs *files) open(cmd *cobra.Command, flag, name string, force bool, kind func(string, bool) (*store.File, error)) (*store.File, error) {
+	f, err := create(cmd, flag, name, force, kind)
+	if err == nil {
+		fs.all = append(fs.all, f)
 	}
-	if fs.all = append(fs.all, f); made {
-		fs.made = append(fs.made, name)
+	return f, err
+}
+
+// begin empties what is to be written over. From here on all is kept.
+func (fs *files) begin() error {
+	fs.kept = true
+	for _, f := range fs.all {
+		if err := f.Begin(); err != nil {
+			return err
+		}
 	}
-	return f, nil
+	return nil
 }
 
 // end writes the verdict and closes what is open.
@@ -271,15 +270,14 @@ func (fs *files) end(text []byte) error {
 	return nil
 }
 
-// discard closes what is open, and removes what was made for a gate that never
-// was.
+// discard closes what is open. What was made for a gate that never was is
+// removed, and so is a verdict that was not written.
 func (fs *files) discard() {
 	for _, f := range fs.all {
-		f.Close() // a second time after end, which does no harm
-	}
-	if !fs.kept {
-		for _, name := range fs.made {
-			os.Remove(name)
+		if fs.kept {
+			f.Close() // a second time after end, which does no harm
+		} else {
+			f.Discard()
 		}
 	}
 }

@@ -8,7 +8,7 @@
 // wire (internal/wire, with the marks in messages and the frames that break the
 // rules, internal/mark and internal/badframe), facts about the host (internal/proc), the stored form of
 // single connections (internal/trace), processes that end when they should
-// (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
+// (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell), the files of results (internal/store) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
 // happened (stats), how a connection is judged (internal/verdict) and the server
 // (internal/target), then the package that does it (runner) and the stored form (internal/result), then what holds both ends' books against each other
 // (internal/books), what judges runs (internal/gate, and internal/judge for
@@ -34,6 +34,7 @@
 //	internal/launch     <- internal/proc
 //	internal/trigger    <- internal/launch
 //	internal/arch       <- nothing
+//	internal/store      <- nothing
 //	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
 //	internal/verdict    <- scenario, stats, internal/wire
 //	internal/target     <- scenario, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
