@@ -128,6 +128,7 @@ func (a *app) gateCommand() *cobra.Command {
 func (f *gateFlags) registerBounds(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.Metrics, "metric", nil, "gate this `METRIC` and no other but those named so (default: close_handshake.p50, close_handshake.p99, unexpected.rate)")
+	flags.StringArrayVar(&f.Invariants, "invariant", nil, "a count that must stay 0 in b: `METRIC` such as violation.count, beside invalid_state.unexplained; may be repeated")
 	flags.StringVar(&f.Contract, "contract", contest.Default, "`default`, or relaxed for a noisy host: what --tolerance and --must-detect do not say")
 	flags.StringArrayVar(&f.Tolerance, "tolerance", nil, "`METRIC=SHARE`: how much worse b may be, as in close_handshake.p99=5%")
 	flags.StringArrayVar(&f.MustDetect, "must-detect", nil, "`METRIC=SHARE`: what a pass must rule out, as in close_handshake.p99=20%")

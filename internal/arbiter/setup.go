@@ -27,6 +27,7 @@ type Setup struct {
 	A, B                  []string // commands or URLs, as contest.ParseSide reads them
 	APath, BPath          string   // in place of the plan's; "" keeps that
 	Metrics               []string // none for those of the default contract
+	Invariants            []string // beside those of the default contract
 	Contract              string   // contest.Default or contest.Relaxed
 	Tolerance, MustDetect []string // texts like close_handshake.p99=5%
 	Strict                bool     // of the trial's contract
@@ -108,8 +109,11 @@ func (s *Setup) terms(p *Plan, m *Match) error {
 	m.File.A.Load = fmt.Sprintf("%x/%d", sha256.Sum256(text), s.Slices)
 	m.File.B.Load = m.File.A.Load
 	m.File.Contract = trial.Contract{
-		Invariants: trial.DefaultContract().Invariants, Strict: s.Strict,
-		Close: p.Shown.Limits.Close, FIN: p.Shown.Limits.Fin,
+		Strict: s.Strict, Close: p.Shown.Limits.Close, FIN: p.Shown.Limits.Fin,
+	}
+	m.File.Contract.Invariants, err = contest.Invariants(names, s.Invariants, p.Shown.Traffic.Expect == scenario.ExpectEcho)
+	if err != nil {
+		return err
 	}
 	m.File.Contract.Terms, err = contest.Terms(names, contest.Wanted{
 		Preset: s.Contract, Metrics: s.Metrics, Tolerances: s.Tolerance, MustDetect: s.MustDetect, Restarts: m.Restarts(),

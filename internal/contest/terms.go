@@ -88,6 +88,25 @@ func Terms(entries []string, w Wanted) ([]trial.Term, error) {
 		assign("must-detect", w.MustDetect, terms, func(t *trial.Term) *trial.Share { return &t.MustDetect }))
 }
 
+// Invariants are the counts that must stay 0 in a contract: those of the default
+// one, and more. entries are the names of the mix, and echo tells that messages
+// are sequence-checked. The error names the text that is wrong.
+func Invariants(entries, more []string, echo bool) ([]string, error) {
+	all := trial.DefaultContract().Invariants
+	for _, name := range more {
+		m, err := metric.Parse(name, entries)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("read invariant %s: %w", name, err)
+		case m.NeedsEcho() && !echo:
+			return nil, fmt.Errorf("read invariant %s: messages are not checked for loss, so it would always be 0 (set traffic.expect to echo, and traffic.every)", name)
+		case !slices.Contains(all, name):
+			all = append(all, name)
+		}
+	}
+	return all, nil
+}
+
 // assign reads METRIC=SHARE texts into the terms.
 func assign(what string, texts []string, terms []trial.Term, field func(*trial.Term) *trial.Share) error {
 	for _, text := range texts {

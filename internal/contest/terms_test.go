@@ -117,3 +117,28 @@ func TestASideIsACommandOrAddressesAndItsNameHoldsNoSecret(t *testing.T) {
 		}
 	}
 }
+
+func TestInvariantsComeBesideThatOfTheDefaultContract(t *testing.T) {
+	got, err := Invariants([]string{"active"}, []string{"violation.count", "active.no_close", "invalid_state.unexplained", "violation.count"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"invalid_state.unexplained", "violation.count", "active.no_close"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if got, err = Invariants(nil, nil, false); err != nil || len(got) != 1 {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestAnInvariantThatIsAlwaysZeroIsRefused(t *testing.T) {
+	if _, err := Invariants(nil, []string{"messages.lost"}, false); err == nil || !strings.Contains(err.Error(), "set traffic.expect to echo") {
+		t.Error(err)
+	}
+	if got, err := Invariants(nil, []string{"messages.lost"}, true); err != nil || len(got) != 2 {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := Invariants(nil, []string{"violatoin.count"}, true); err == nil || !strings.Contains(err.Error(), "did you mean violation?") {
+		t.Error(err)
+	}
+}

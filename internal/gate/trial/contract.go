@@ -82,8 +82,10 @@ func (c *Contract) terms(entries []string) (terms []gated, invariants []metric.M
 			wrong(t.Metric, "a gate does not measure it (write it as a rule of a run)")
 		case seen[t.Metric]:
 			wrong(t.Metric, "stands twice (keep one)")
-		case m.Kind() == metric.Count, m.Kind() == metric.Duration && m.Stat() != metric.Quantile:
-			wrong(t.Metric, "only quantiles and rates are compared (a count that must stay 0 is an invariant)")
+		case m.Kind() == metric.Count:
+			wrong(t.Metric, "only quantiles and rates are compared (a count that must stay 0 is an invariant: name it with --invariant)")
+		case m.Kind() == metric.Duration && m.Stat() != metric.Quantile:
+			wrong(t.Metric, "only quantiles and rates are compared (name a quantile of it, such as p99)")
 		case t.Tolerance >= t.MustDetect:
 			wrong(t.Metric, "the tolerance %s is not below what must be detected, %s (leave room between them)", t.Tolerance, t.MustDetect)
 		case t.MustDetect > maxShare || t.MustExcess > whole || t.Floor < 0:
@@ -101,7 +103,7 @@ func (c *Contract) terms(entries []string) (terms []gated, invariants []metric.M
 		if err != nil {
 			wrong(text, "%s", err)
 		} else if m.Kind() != metric.Count || m.IsFigure() {
-			wrong(text, "an invariant is a count")
+			wrong(text, "an invariant is a count, and must stay 0 (name one such as violation.count)")
 		}
 		invariants = append(invariants, m)
 	}
