@@ -18,6 +18,7 @@ type Env struct {
 	OS         string `json:"os"`
 	Arch       string `json:"arch"`
 	Kernel     string `json:"kernel,omitempty"` // release, where the system tells
+	CPU        string `json:"cpu,omitempty"`    // model of the processors, where the system tells; "" in streams of before it was kept
 	CPUs       int    `json:"cpus"`
 	GOMAXPROCS int    `json:"gomaxprocs"`
 	NoFile     uint64 `json:"nofile,omitempty"` // limit of open descriptors, 0 where there is none to know
@@ -42,11 +43,28 @@ func NewEnv(version string, noFile uint64, kernelStamps bool) Env {
 	if kernelStamps {
 		env.Stamps = stats.ClockKernel
 	}
-	// Only Linux has the file; elsewhere the release stays unknown.
+	// Only Linux has the files; elsewhere release and model stay unknown.
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		env.Kernel = strings.TrimSpace(string(release))
 	}
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		env.CPU = cpuModel(string(info))
+	}
 	return env
+}
+
+// cpuModel finds the model of the first processor in the text of
+// /proc/cpuinfo, "" where there is none: not every architecture has it.
+func cpuModel(info string) string {
+	const longest = 100
+	for line := range strings.Lines(info) {
+		key, value, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(key) == "model name" {
+			model := strings.TrimSpace(value)
+			return strings.ToValidUTF8(model[:min(len(model), longest)], "")
+		}
+	}
+	return ""
 }
 
 // gcPercent asks the runtime, since the program may have set another value

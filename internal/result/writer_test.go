@@ -110,3 +110,18 @@ func TestTheEnvironmentSaysWhatTheRuntimeIsSetTo(t *testing.T) {
 		t.Error("the stamps are wrong")
 	}
 }
+
+func TestTheModelOfTheProcessorIsTakenFromWhereTheSystemTellsIt(t *testing.T) {
+	for text, want := range map[string]string{
+		"processor\t: 0\nmodel\t\t: 167\nmodel name\t: Intel(R) Xeon(R): 8\n\nprocessor\t: 1\nmodel name\t: other\n": "Intel(R) Xeon(R): 8",
+		"processor\t: 0\nBogoMIPS\t: 50.00\nCPU part\t: 0xd0c\n":                                                     "", // arm64 has no such line
+		"model name\t: " + strings.Repeat("x", 300):                                                                  strings.Repeat("x", 100),
+		"model name\t: a\xffb\n": "ab",
+		"model name":             "",
+		"":                       "",
+	} {
+		if got := cpuModel(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}

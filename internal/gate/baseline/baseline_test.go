@@ -68,6 +68,13 @@ func TestARunIsHeldAgainstWhatOtherJobsWere(t *testing.T) {
 	for _, d := range elsewhere[:3] {
 		d.Env.CPUs = 64
 	}
+	models := jobs(8) // of which three are of before the model was kept
+	for _, d := range models[3:] {
+		d.Env.CPU = "Xeon"
+	}
+	on := func(model string) func(*result.Document) {
+		return func(d *result.Document) { d.Env.CPU = model }
+	}
 	var noisy []*result.Document
 	for i := range 8 {
 		noisy = append(noisy, run(fmt.Sprint(i), 10*ms+time.Duration(i%4)*ms, 0))
@@ -88,6 +95,9 @@ func TestARunIsHeldAgainstWhatOtherJobsWere(t *testing.T) {
 		{"one job", jobs(1), run("new", 10*ms, 0), gate.Inconclusive, 1, "one stored job does not tell"},
 		{"no job", nil, run("new", 10*ms, 0), gate.NotComparable, 0, "no stored job"},
 		{"three jobs on other hosts", elsewhere, run("new", 100*ms, 0), gate.Inconclusive, 5, "but of 5 jobs"},
+		{"three jobs on unknown processors", models, edited(run("new", 100*ms, 0), on("Xeon")), gate.Inconclusive, 5, "but of 5 jobs"},
+		{"on an unknown processor", models, run("new", 100*ms, 0), gate.Inconclusive, 3, "but of 3 jobs"},
+		{"on another processor", models, edited(run("new", 100*ms, 0), on("EPYC")), gate.NotComparable, 0, "no stored job"},
 		{"itself among them", jobs(8), run("job 3", 100*ms, 0), gate.Inconclusive, 7, "but of 7 jobs"},
 		{"another load", jobs(8), edited(run("new", 100*ms, 0), func(d *result.Document) {
 			d.Plan = json.RawMessage(strings.Replace(string(d.Plan), "100/s", "200/s", 1))

@@ -76,6 +76,12 @@ func (j *job) differs(candidate *job) string {
 		return "it had another load"
 	case a.OS != b.OS || a.Arch != b.Arch || a.Kernel != b.Kernel:
 		return fmt.Sprintf("it ran on %s/%s %s", a.OS, a.Arch, a.Kernel)
+	case a.CPU != b.CPU:
+		model := "an unknown model"
+		if a.CPU != "" {
+			model = fmt.Sprintf("the model %q", a.CPU)
+		}
+		return "it ran on processors of " + model
 	case a.CPUs != b.CPUs || a.GOMAXPROCS != b.GOMAXPROCS:
 		return fmt.Sprintf("it ran on %s, with %d in use", gate.Number(a.CPUs, "processor"), a.GOMAXPROCS)
 	case a.Stamps != b.Stamps || a.GOGC != b.GOGC:
