@@ -45,13 +45,13 @@ func figures() []named {
 			all = append(all, named{name, kind})
 		}
 	}
-	for _, whose := range []string{"", "self."} {
-		for _, of := range []named{{"fds", Number}, {"rss", Bytes}, {"heap", Bytes}, {"threads", Number}, {"goroutines", Number}} {
+	for _, of := range []named{{"fds", Number}, {"rss", Bytes}, {"heap", Bytes}, {"threads", Number}, {"goroutines", Number}} {
+		for _, whose := range []string{"", "self."} {
 			add(of.kind, whose+"leak."+of.name+".per_1000", whose+"leak."+of.name+".per_hour", whose+of.name+".after_settle")
 		}
 	}
-	for _, state := range []string{"established", "fin_wait1", "fin_wait2", "close_wait", "closing", "last_ack", "time_wait", "syn_recv"} {
-		add(Number, state+".after_settle")
+	for _, state := range []string{"established", "fin_wait1", "fin_wait2", "close_wait", "last_ack"} {
+		add(Number, "leak."+state+".per_1000", "leak."+state+".per_hour", state+".after_settle")
 	}
 	add(Duration, "drain.first_close", "drain.last_close", "drain.spread", "drain.p50", "drain.p99", "drain.back")
 	add(Rate, "drain.cut.rate", "drain.lost.rate")
