@@ -26,5 +26,7 @@
 // A quantile is one of all attempts, not of those that succeeded: an attempt
 // that ran out of time has no duration, and counts as longer than every other.
 // Else a server that hangs some closes would look faster than one that answers
-// them late.
+// them late. An attempt that ended otherwise, by a reset say, is not known to be
+// long or short: it is left out and counted beside the sample, for the judge to
+// say what may be concluded without it.
 package metric

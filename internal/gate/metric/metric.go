@@ -122,6 +122,10 @@ func (m Metric) FromPlan() bool {
 type Sample struct {
 	Hist *stats.Histogram // may be nil; shared with the summary, not to be changed
 	Late uint64           // attempts that ran out of time: longer than every duration in Hist
+	// Left counts attempts that ended otherwise before they could be measured: by
+	// a reset or a kick. They have no duration and are not counted in N, and may
+	// be those that would have been the longest.
+	Left uint64
 	// Crossed counts attempts whose two ends came in the other order. They have
 	// no duration and are not counted in N.
 	Crossed uint64
@@ -151,10 +155,12 @@ func (m Metric) Sample(s *stats.Summary) Sample {
 	}
 	p := stats.Phase(m.index)
 	var row stats.Latency
-	var late uint64
+	var late, left uint64
 	for e, entry := range s.Entries {
 		if m.covers(entry) {
-			late += timedOut(p, entry.Mode, &s.Outcomes[e])
+			of := timedOut(p, entry.Mode, &s.Outcomes[e])
+			late += of
+			left += leftOut(p, entry.Mode, &s.Outcomes[e], &s.Latency[e][p], of)
 			if m.entry != "" {
 				row = s.Latency[e][p]
 			}
@@ -163,7 +169,7 @@ func (m Metric) Sample(s *stats.Summary) Sample {
 	if m.entry == "" {
 		row = s.Row(p)
 	}
-	return Sample{Hist: row.Hist, Late: late, Crossed: row.Crossed, Clock: row.Clock(p)}
+	return Sample{Hist: row.Hist, Late: late, Left: left, Crossed: row.Crossed, Clock: row.Clock(p)}
 }
 
 func (m Metric) covers(e stats.Entry) bool { return m.entry == "" || m.entry == e.Name }

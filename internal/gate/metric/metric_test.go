@@ -303,3 +303,58 @@ func TestAFigureThatIsNoneIsRefusedWithThoseThatThereAre(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatEndedBeforeItCouldBeMeasuredIsCounted(t *testing.T) {
+	for _, c := range []struct {
+		text    string
+		mode    string
+		classes map[stats.Class]uint64
+		row     stats.Latency
+		want    uint64
+	}{
+		{"close_handshake", "active", map[stats.Class]uint64{stats.Clean: 5, stats.UnansweredRST: 2, stats.PrematureEOF: 3, stats.PeerFirst: 4}, measured(5), 9},
+		{"close_handshake", "active", map[stats.Class]uint64{stats.OpenFailed: 2, stats.ToolError: 3, stats.Interrupted: 4}, stats.Latency{}, 0},
+		{"close_handshake", "active", map[stats.Class]uint64{stats.Clean: 5, stats.CloseTimeout: 2}, measured(5), 0},
+		{"close_handshake", "simultaneous", map[stats.Class]uint64{stats.Clean: 5, stats.UnansweredEOF: 1}, stats.Latency{Crossed: 5}, 1},
+		{"close_handshake", "simultaneous", map[stats.Class]uint64{stats.Clean: 5, stats.PrematureRST: 1, stats.ReplyFailed: 1}, measured(4), 1},
+		{"close_handshake", "stall", map[stats.Class]uint64{stats.UnansweredEOF: 1}, stats.Latency{}, 1},
+		{"close_handshake", "bad_close", map[stats.Class]uint64{stats.Clean: 5, stats.Cut: 9}, measured(5), 0}, // as it may
+		{"close_handshake", "passive", map[stats.Class]uint64{stats.PrematureRST: 5}, stats.Latency{}, 0},
+		{"close_handshake", "abort", map[stats.Class]uint64{stats.Cut: 5}, stats.Latency{}, 0},
+		{"close_scheduled", "active", map[stats.Class]uint64{stats.PrematureEOF: 3}, stats.Latency{}, 3},
+		{"close_scheduled", "passive", map[stats.Class]uint64{stats.Clean: 5, stats.PrematureEOF: 3}, measured(5), 3},
+		{"notice", "passive", map[stats.Class]uint64{stats.Clean: 5, stats.PrematureEOF: 3, stats.NoClose: 1}, measured(5), 3},
+		{"notice", "passive", map[stats.Class]uint64{stats.Clean: 5, stats.PrematureEOF: 3}, stats.Latency{}, 0}, // the server closes by itself
+		{"notice", "active", map[stats.Class]uint64{stats.Clean: 5}, stats.Latency{}, 0},
+		{"notice", "mute", map[stats.Class]uint64{stats.Cut: 5, stats.PrematureRST: 1}, measured(5), 1},
+		{"fin", "active", map[stats.Class]uint64{stats.Clean: 5, stats.CleanRST: 2, stats.CleanNoFIN: 1, stats.PrematureRST: 7}, measured(5), 2},
+		{"reply", "passive", map[stats.Class]uint64{stats.Clean: 5, stats.ReplyFailed: 2, stats.PrematureRST: 7}, measured(5), 2},
+		{"upgrade", "abort", map[stats.Class]uint64{stats.Cut: 5, stats.OpenFailed: 2}, measured(5), 2},
+		{"connect", "abort", map[stats.Class]uint64{stats.Cut: 5, stats.OpenFailed: 2}, measured(6), 1},
+		{"tls", "active", map[stats.Class]uint64{stats.Clean: 5}, stats.Latency{}, 0},
+		{"teardown", "active", map[stats.Class]uint64{stats.PrematureRST: 5}, stats.Latency{}, 0},
+		{"open_lag", "active", map[stats.Class]uint64{stats.OpenFailed: 5}, stats.Latency{}, 0},
+	} {
+		s := stats.NewSummary([]stats.Entry{{Name: "other", Mode: "abort"}, {Name: "it", Mode: c.mode}})
+		for class, n := range c.classes {
+			s.Outcomes[1][class] = stats.Count{N: n + 3, Forward: 3}
+		}
+		m, err := Parse(c.text+".p99", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Latency[1][m.index] = c.row
+		if got := m.Sample(s).Left; got != c.want {
+			t.Errorf("%s of %s with %v: %d are left out, want %d", c.text, c.mode, c.classes, got, c.want)
+		}
+	}
+}
+
+// measured is a row with n samples.
+func measured(n int) stats.Latency {
+	row := stats.Latency{Hist: new(stats.Histogram)}
+	for range n {
+		row.Hist.Record(time.Millisecond)
+	}
+	return row
+}

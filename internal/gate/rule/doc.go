@@ -23,6 +23,11 @@
 // over the rounds: errors that come in bursts say less than as many single
 // ones.
 //
+// An attempt that a reset ended before it could be measured is in none of these.
+// How many there were is told, and where they are more than the share that the
+// quantile leaves beyond itself (1 % for p99) they may have been the longest: the
+// rule does not pass then.
+//
 // point(…) around a metric leaves the interval away: the rule is then judged by
 // the measured value alone, as in k6, and of the attempts that succeeded. It is
 // never inconclusive and as reliable as one number can be.

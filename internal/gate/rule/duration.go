@@ -25,13 +25,17 @@ const (
 
 // findPoint is the value that the attempts that succeeded had.
 func (r Rule) findPoint(run Run) finding {
-	h := r.metric.Sample(run.Total).Hist
-	if h.Count() == 0 {
+	s := r.metric.Sample(run.Total)
+	n := s.Hist.Count()
+	if n == 0 {
 		return finding{none: "it was never measured"}
 	}
-	s := metric.Sample{Hist: h}
-	value, _ := r.valueOf(s)
-	return exactly(value, "of "+attempts(h.Count())+" that succeeded, as measured")
+	value, _ := r.valueOf(metric.Sample{Hist: s.Hist})
+	basis := "of " + attempts(n) + " that succeeded, as measured"
+	if missing := s.Late + s.Left; missing > 0 {
+		basis += fmt.Sprintf("; %d did not and are left out", missing)
+	}
+	return exactly(value, basis)
 }
 
 // valueOf is the rule's statistic of a sample. It is not ok where it rests on
@@ -60,6 +64,10 @@ func (r Rule) findDuration(run Run) finding {
 	if s.Late > 0 {
 		f.basis += fmt.Sprintf(", of which %d ran out of time and count as the longest", s.Late)
 	}
+	if s.Left > 0 {
+		f.basis += fmt.Sprintf("; %d more ended before it could be measured and are left out", s.Left)
+		f.hidden = r.hides(s)
+	}
 	value, ok := r.valueOf(s)
 	f.value, f.low, f.high = value, value, value
 	if !ok {
@@ -77,6 +85,36 @@ func (r Rule) findDuration(run Run) finding {
 	}
 	f.doubt = r.doubt(f, s, run)
 	return f
+}
+
+// hides says why the attempts that were left out may hide that the bound is
+// broken, "" where they are too few to. They may all have been the longest, or
+// where the rule wants a duration to be above its bound the shortest. A mean
+// has no share that it could do without, and is told as measured.
+func (r Rule) hides(s metric.Sample) string {
+	spared, longest := 0.0, r.op == Less || r.op == LessEqual
+	switch r.metric.Stat() {
+	case metric.Quantile:
+		if spared = r.metric.Quant().Float(); longest {
+			spared = 1 - spared
+		}
+	case metric.Max:
+		if !longest {
+			return ""
+		}
+	case metric.Min:
+		if longest {
+			return ""
+		}
+	default:
+		return ""
+	}
+	all := s.N() + s.Left
+	if float64(s.Left) <= spared*float64(all) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %s ended before it could be measured, which may hide that the bound is broken (judge premature.rate and unexpected.rate too)",
+		s.Left, attempts(all))
 }
 
 // atLeast is what a statistic is at least that rests on attempts which ran out

@@ -51,6 +51,7 @@ type finding struct {
 	value, low, high float64 // infinite where not bounded
 	basis            string  // what they rest on
 	doubt            string  // why they cannot decide, "" where they can
+	hidden           string  // why they cannot show that the bound is kept, "" where they can
 	missing          string  // what would decide where the interval does not
 	none             string  // why there are no data, "" where there are
 }
@@ -68,6 +69,8 @@ func (r Rule) Judge(run Run) Result {
 	switch {
 	case f.doubt != "":
 		out.Verdict, out.Reason = gate.Inconclusive, f.doubt
+	case all && f.hidden != "":
+		out.Verdict, out.Reason = gate.Inconclusive, f.hidden
 	case all:
 		out.Verdict, out.Reason = gate.Pass, f.basis
 	case !some:

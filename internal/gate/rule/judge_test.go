@@ -88,6 +88,19 @@ func TestARuleHasThreeAnswersAndNoDataIsNone(t *testing.T) {
 		{"close_handshake.p99 < 50ms", with(life{class: stats.CloseTimeout, n: 100}), gate.Fail, "100 ran out of time"},
 		{"point(close_handshake.p99) < 50ms", with(life{class: stats.CloseTimeout, n: 100}), gate.Pass, "succeeded"},
 		{"close_handshake.p50 < 50ms", with(life{class: stats.CloseTimeout, n: 100}), gate.Pass, ""},
+		{"close_handshake.p99 < 50ms", with(life{class: stats.UnansweredRST, n: 20}), gate.Pass, "2000 attempts; 20 more ended before it could be measured and are left out"},
+		{"close_handshake.p99 < 50ms", with(life{class: stats.UnansweredRST, n: 21}), gate.Inconclusive, "21 of 2021 attempts ended before it could be measured"},
+		{"close_handshake.p50 < 50ms", with(life{class: stats.UnansweredRST, n: 21}), gate.Pass, "left out"},
+		{"close_handshake.p99 < 5ms", with(life{class: stats.UnansweredRST, n: 21}), gate.Fail, "left out"},
+		{"close_handshake.p99 > 5ms", with(life{class: stats.UnansweredRST, n: 21}), gate.Pass, "left out"},
+		{"close_handshake.p50 > 5ms", with(life{class: stats.UnansweredRST, n: 2001}), gate.Inconclusive, "2001 of 4001 attempts ended"},
+		{"close_handshake.max < 11ms", with(life{class: stats.PrematureEOF, n: 1}), gate.Inconclusive, "1 of 2001 attempts ended"},
+		{"close_handshake.max > 1ms", with(life{class: stats.PrematureEOF, n: 1}), gate.Pass, "left out"},
+		{"close_handshake.min > 1ms", with(life{class: stats.PrematureEOF, n: 1}), gate.Inconclusive, "1 of 2001 attempts ended"},
+		{"close_handshake.min < 11ms", with(life{class: stats.PrematureEOF, n: 1}), gate.Pass, "left out"},
+		{"close_handshake.mean < 11ms", with(life{class: stats.PrematureEOF, n: 1}), gate.Pass, "1 more ended before"},
+		{"point(close_handshake.p99) < 50ms", with(life{class: stats.PrematureEOF, n: 1000}), gate.Pass, "1000 did not and are left out"},
+		{"active.fin.p99 < 5ms", with(life{class: stats.CleanRST, n: 100, close: 10 * ms}), gate.Inconclusive, "100 of 2100 attempts ended"},
 		{"close_handshake.max < 50ms", with(life{class: stats.CloseTimeout, n: 1}), gate.Fail, ""},
 		{"close_handshake.mean < 50ms", with(life{class: stats.CloseTimeout, n: 100}), gate.Fail, ""},
 		{"close_handshake.p50 < 50ms", []life{{class: stats.CloseTimeout, n: 100}}, gate.Fail, ""},
@@ -145,7 +158,7 @@ func TestAResultHasTheFieldsOfTheDocument(t *testing.T) {
 	for rule, want := range map[string]string{
 		"violation.count == 0": `{"rule":"violation.count == 0","verdict":"pass","value":0,"low":0,"high":0,"reason":"counted, in 20 attempts"}`,
 		"close_handshake.p99 < 1s": `{"rule":"close_handshake.p99 \u003c 1s","verdict":"inconclusive","value":null,"low":2000000000,"high":null,` +
-			`"reason":"10 attempts, of which 10 ran out of time and count as the longest; sampling error only"}`,
+			`"reason":"10 attempts, of which 10 ran out of time and count as the longest; 10 more ended before it could be measured and are left out; sampling error only"}`,
 		"slow.notice.p50 < 1s": `{"rule":"slow.notice.p50 \u003c 1s","verdict":"no_data","value":null,"low":null,"high":null,"reason":"it was never measured"}`,
 	} {
 		got, err := json.Marshal(judge(t, rule, run))
