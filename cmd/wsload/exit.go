@@ -115,11 +115,17 @@ func (s *stopped) code() int {
 // the third ends the process at once. The user hears of each step by say. The
 // returned function gives the signals back; it returns when none is handled any
 // more.
+//
+// From the call on, a pipe that nobody reads ends the process no more, not even
+// as standard output or error: the write fails, and what becomes of that is its
+// writer's business.
 func (a *app) onSignals(parent context.Context, say func(text string)) (ctx context.Context, cut <-chan struct{}, restore func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	cutting := make(chan struct{})
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	// Never read. It is not ignored either, since children would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	handled := make(chan struct{})
 	go func() {
 		defer close(handled)

@@ -317,3 +317,58 @@ func oneFile(cmd *cobra.Command, args []string, hint string) error {
 	}
 	return usage(cmd, fmt.Errorf("%s needs one file, got %d", cmd.CommandPath(), len(args)), hint)
 }
+
+// files are what a gate writes beside its standard output.
+type files struct {
+	out  *store.File // of the verdict; nil for none
+	all  []*store.File
+	kept bool // there is something in them to keep
+}
+
+// open makes a file: a store.Stream or a store.Whole.
+func (fs *files) open(cmd *cobra.Command, flag, name string, force bool, kind func(string, bool) (*store.File, error)) (*store.File, error) {
+	f, err := create(cmd, flag, name, force, kind)
+	if err == nil {
+		fs.all = append(fs.all, f)
+	}
+	return f, err
+}
+
+// begin empties what is to be written over. From here on all is kept.
+func (fs *files) begin() error {
+	fs.kept = true
+	for _, f := range fs.all {
+		if err := f.Begin(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end writes the verdict and closes what is open.
+func (fs *files) end(text []byte) error {
+	var errs []error
+	if fs.out != nil {
+		_, err := fs.out.Write(text)
+		errs = append(errs, err)
+	}
+	for _, f := range fs.all {
+		errs = append(errs, f.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("store what was found: %w", err)
+	}
+	return nil
+}
+
+// discard closes what is open. What was made for a gate that never was is
+// removed, and so is a verdict that was not written.
+func (fs *files) discard() {
+	for _, f := range fs.all {
+		if fs.kept {
+			f.Close() // a second time after end, which does no harm
+		} else {
+			f.Discard()
+		}
+	}
+}

@@ -33,7 +33,8 @@ func (a *app) reportCommand() *cobra.Command {
 		Use:   "report FILE...",
 		Short: "render a stored result or verdict again, and judge a result by rules",
 		Long: "report renders what run --out or gate --out stored. Several files are shards of one run; - is standard\n" +
-			"input. A stream that was cut short is rendered up to its last whole interval, with a warning.\n\n" +
+			"input. A stream that was cut short is rendered up to its last whole interval, with a warning; what a run that\n" +
+			"was killed held back for a longer line is read from FILE.tail.\n\n" +
 			"Formats: text for people; json; md, a comment on a pull request or the summary of a job; junit, XML with a\n" +
 			"case for each rule or metric; annotations, commands of GitHub's runner; gobench, which benchstat reads.\n\n" +
 			"Rules of the run's plan are judged anew and shown. With --rule more are judged, and then the exit code is\n" +
@@ -148,6 +149,13 @@ func (a *app) readStored(names []string) (*result.Document, *trial.File, error) 
 			return nil, f, err
 		}
 		files = append(files, s)
+		if name == "-" {
+			continue
+		}
+		if tail, err := os.Open(result.TailName(name)); err == nil { // the run was killed
+			defer tail.Close()
+			files = append(files, tail)
+		}
 	}
 	doc, err := result.Read(files...)
 	return doc, nil, err

@@ -175,15 +175,19 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	doc := result.NewDocument(head, result.Interval{Summary: res.Total}, end)
 	j.note(j.judge(doc))
 	end.Verdict, end.Exit = string(j.judged), j.code(cause)
+	if j.out.trouble() != nil {
+		end.Exit = exitFailed
+	}
 	j.note(j.out.end(end))
 	j.note(j.tell(head, res, end, doc))
 	return j.verdict(cause, doc)
 }
 
 // judge applies the rules of the plan to the run, which is over but for the
-// last line of its stream. The statistics ask for the intervals too.
+// last line of its stream. The statistics ask for the intervals too, so without
+// a whole copy there is no verdict; the copy's failure is the run's then.
 func (j *job) judge(doc *result.Document) error {
-	if j.judged = gate.None; len(j.plan.Gate.Rules) == 0 {
+	if j.judged = gate.None; len(j.plan.Gate.Rules) == 0 || j.out.torn != nil {
 		return nil
 	}
 	so, err := j.out.soFar()

@@ -23,12 +23,13 @@ import (
 // and a copy that the rules judge and the document of --json is made of. Without either it is a
 // place that keeps nothing.
 type output struct {
-	name   string      // of the file, "" without one
-	file   *store.File // nil without one
-	kept   bool        // there is a result to keep
-	broken error       // why the file is not whole
-	failed error       // why the stream is not
-	copy   *os.File    // nil without --json and rules
+	name   string       // of the file, "" without one
+	place  *store.File  // nil without one
+	file   *result.File // the stream in it; nil without one
+	kept   bool         // there is a result to keep
+	failed error        // why the stream is not whole
+	copy   *os.File     // nil without --json and rules
+	torn   error        // why the copy is not whole
 	stream *result.Thinner
 	say    func(text string) // tells the user at once
 }
@@ -43,17 +44,22 @@ type outFlags struct {
 // work of hours, so a file that exists is only written over when told to, and
 // not before the run begins. keep makes the copy.
 func (a *app) openOutput(cmd *cobra.Command, f outFlags, keep bool, say func(text string)) (*output, error) {
-	name := f.out
-	o := &output{name: name, say: say}
+	o := &output{name: f.out, say: say}
 	var err error
-	switch name {
+	switch f.out {
 	case "":
 	case "-":
-		o.name, o.file = "standard output", store.Borrow(a.stdout)
+		o.name, o.place = "standard output", store.Borrow(a.stdout)
 	default:
-		if o.file, err = create(cmd, "--out", name, f.force, store.Stream); err != nil {
+		if err := refuseTail(cmd, f); err != nil {
 			return nil, err
 		}
+		if o.place, err = create(cmd, "--out", f.out, f.force, store.Stream); err != nil {
+			return nil, err
+		}
+	}
+	if o.place != nil {
+		o.file = result.NewFile(o.name, o.place, say)
 	}
 	if keep {
 		if o.copy, err = os.CreateTemp("", "wsload-*.jsonl"); err != nil {
@@ -63,6 +69,16 @@ func (a *app) openOutput(cmd *cobra.Command, f outFlags, keep bool, say func(tex
 		_ = os.Remove(o.copy.Name()) // while it is open, where the system can: nothing stays behind then
 	}
 	return o, nil
+}
+
+// refuseTail refuses a name whose tail is there: it may be all that is left of a
+// run that was killed, and nobody has asked to write over it.
+func refuseTail(cmd *cobra.Command, f outFlags) error {
+	tail := result.TailName(f.out)
+	if _, err := os.Lstat(tail); err != nil || f.force {
+		return nil // whatever else is wrong there will be told of the file itself
+	}
+	return usage(cmd, fmt.Errorf("--out: %s exists: it belongs to a run that was killed", tail), "choose another name, or write over it with --force")
 }
 
 // create makes the file that a flag names, as a store.Stream or a store.Whole.
@@ -82,9 +98,11 @@ func (o *output) begin(head result.Header) {
 	if o.file == nil && o.copy == nil {
 		return
 	}
+	var keep func(line []byte)
 	if o.file != nil {
-		if err := o.file.Begin(); err != nil {
-			o.broken = fmt.Errorf("write result to %s: %w", o.name, err)
+		keep = o.file.Keep
+		if o.failed = o.empty(); o.failed != nil {
+			return
 		}
 	}
 	w, err := result.NewWriter(o, head)
@@ -92,20 +110,35 @@ func (o *output) begin(head result.Header) {
 		o.failed = err
 		return
 	}
-	o.stream = result.NewThinner(w, head.Interval)
+	o.stream = result.NewThinner(w, head.Interval, keep)
 }
 
-// Write gives a line to the file and the copy. A file that fails is given up,
-// and the run goes on: what has been measured is still reported.
-func (o *output) Write(p []byte) (int, error) {
-	if o.file != nil && o.broken == nil {
-		if _, err := o.file.Write(p); err != nil {
-			o.broken = fmt.Errorf("write result to %s: %w", o.name, err)
-			o.say("warning: the run goes on without its result file: " + err.Error())
-		}
+// empty makes room for the stream where another one was.
+func (o *output) empty() error {
+	if _, borrowed := o.place.Stat(); borrowed != nil {
+		return nil
 	}
-	if o.copy != nil {
-		return o.copy.Write(p)
+	err := o.place.Begin()
+	if gone := os.Remove(result.TailName(o.name)); !errors.Is(gone, fs.ErrNotExist) {
+		err = errors.Join(err, gone)
+	}
+	if err != nil {
+		return fmt.Errorf("write result to %s: %w", o.name, err)
+	}
+	return nil
+}
+
+// Write gives a line to the file and the copy. Where one fails the run goes on
+// without it: what has been measured is still reported.
+func (o *output) Write(p []byte) (int, error) {
+	if o.file != nil {
+		o.file.Write(p)
+	}
+	if o.copy != nil && o.torn == nil {
+		if _, err := o.copy.Write(p); err != nil {
+			o.torn = fmt.Errorf("keep the intervals of the run: %w", err)
+			o.say("warning: the run goes on; its rules cannot be judged, and its document will have no intervals: " + err.Error())
+		}
 	}
 	return len(p), nil
 }
@@ -117,6 +150,15 @@ func (o *output) interval(iv result.Interval) {
 	}
 }
 
+// trouble is why what was asked for is not whole, as things stand.
+func (o *output) trouble() error {
+	var err error
+	if o.file != nil {
+		err = o.file.Err()
+	}
+	return errors.Join(err, o.failed, o.torn)
+}
+
 // end writes the last line and closes the file. The error is why what was
 // asked for is not whole.
 func (o *output) end(e result.End) error {
@@ -124,17 +166,15 @@ func (o *output) end(e result.End) error {
 		o.failed = o.stream.End(e)
 	}
 	if o.file != nil {
-		if err := o.file.Close(); err != nil && o.broken == nil {
-			o.broken = fmt.Errorf("write result to %s: %w", o.name, err)
-		}
+		o.file.End()
 	}
-	return errors.Join(o.broken, o.failed)
+	return o.trouble()
 }
 
 // document is the whole run: from the copy with all intervals, without one
 // with the total alone.
 func (o *output) document(head result.Header, total *stats.Summary, e result.End) (*result.Document, error) {
-	if o.copy == nil {
+	if o.copy == nil || o.torn != nil || o.failed != nil {
 		return result.NewDocument(head, result.Interval{Summary: total}, e), nil
 	}
 	if _, err := o.copy.Seek(0, io.SeekStart); err != nil {
@@ -147,11 +187,11 @@ func (o *output) document(head result.Header, total *stats.Summary, e result.End
 // made here for a run that never was.
 func (o *output) discard() {
 	switch {
-	case o.file == nil:
+	case o.place == nil:
 	case o.kept:
-		o.file.Close() // a second time after end, which does no harm
+		o.place.Close() // a second time after end, which does no harm
 	default:
-		o.file.Discard()
+		o.place.Discard()
 	}
 	if o.copy != nil {
 		o.copy.Close()
@@ -224,61 +264,6 @@ func (t *traceFile) discard(kept bool) {
 		t.file.Close() // a second time after end, which does no harm
 	} else {
 		t.file.Discard()
-	}
-}
-
-// files are what a gate writes beside its standard output.
-type files struct {
-	out  *store.File // of the verdict; nil for none
-	all  []*store.File
-	kept bool // there is something in them to keep
-}
-
-// open makes a file: a store.Stream or a store.Whole.
-func (fs *files) open(cmd *cobra.Command, flag, name string, force bool, kind func(string, bool) (*store.File, error)) (*store.File, error) {
-	f, err := create(cmd, flag, name, force, kind)
-	if err == nil {
-		fs.all = append(fs.all, f)
-	}
-	return f, err
-}
-
-// begin empties what is to be written over. From here on all is kept.
-func (fs *files) begin() error {
-	fs.kept = true
-	for _, f := range fs.all {
-		if err := f.Begin(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// end writes the verdict and closes what is open.
-func (fs *files) end(text []byte) error {
-	var errs []error
-	if fs.out != nil {
-		_, err := fs.out.Write(text)
-		errs = append(errs, err)
-	}
-	for _, f := range fs.all {
-		errs = append(errs, f.Close())
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("store what was found: %w", err)
-	}
-	return nil
-}
-
-// discard closes what is open. What was made for a gate that never was is
-// removed, and so is a verdict that was not written.
-func (fs *files) discard() {
-	for _, f := range fs.all {
-		if fs.kept {
-			f.Close() // a second time after end, which does no harm
-		} else {
-			f.Discard()
-		}
 	}
 }
 

@@ -50,6 +50,7 @@ func (c *collector) streams() ([]*stream, error) {
 			return nil, fmt.Errorf("read result: shard %s of run %s has no header line "+
 				"(the beginning of its stream is missing)", name, c.run)
 		}
+		c.shards[name].addTail()
 	}
 	streams := slices.SortedFunc(maps.Values(c.shards), func(a, b *stream) int {
 		return cmp.Or(cmp.Compare(a.head.Shard.Count, b.head.Shard.Count), cmp.Compare(a.head.Shard.Index, b.head.Shard.Index))
@@ -116,24 +117,38 @@ func (iv *Interval) addGauges(spans []placedSpan) {
 	iv.Closing += last.Connections.Closing
 }
 
+// A piece is a span on the grid of the plan's interval.
+type piece struct {
+	begin, end time.Duration
+	shard      int
+	span       placedSpan
+}
+
 // addIntervals lists the intervals in order of time. Those of different shards
-// that begin at the same multiple of the plan's interval become one.
+// that cover the same time, to the plan's interval, become one; where a shard
+// has longer lines than another its line is the measure.
 func (d *Document) addIntervals(streams []*stream, enc *stats.Encoder) error {
 	interval := streams[0].head.Interval
-	groups := make(map[time.Duration][][]placedSpan) // by beginning, then by shard
-	for _, s := range streams {
-		own := make(map[time.Duration][]placedSpan)
+	var pieces []piece
+	for i, s := range streams {
 		for _, span := range s.spans {
-			at := span.From.Round(interval)
-			own[at] = append(own[at], span)
-		}
-		for at, spans := range own {
-			groups[at] = append(groups[at], spans)
+			pieces = append(pieces, piece{span.From.Round(interval), span.To.Round(interval), i, span})
 		}
 	}
+	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(a.begin, b.begin) })
 	scratch := stats.NewSummary(d.Mix)
-	for _, at := range slices.Sorted(maps.Keys(groups)) {
-		span, err := joinSpans(groups[at], scratch, enc)
+	for len(pieces) > 0 {
+		first, end := pieces[0].begin, pieces[0].end
+		group := make([][]placedSpan, len(streams))
+		n := 0
+		for ; n < len(pieces) && (pieces[n].begin == first || pieces[n].begin < end); n++ {
+			p := &pieces[n]
+			end = max(end, p.end)
+			group[p.shard] = append(group[p.shard], p.span)
+		}
+		pieces = pieces[n:]
+		group = slices.DeleteFunc(group, func(own []placedSpan) bool { return len(own) == 0 })
+		span, err := joinSpans(group, scratch, enc)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,9 @@
 // then comes one line per interval, and last the [End]. [Writer] writes each
 // line whole with one call, so a run that is killed leaves a stream that can be
 // read up to its last whole line. [Thinner] stands in front of the Writer and
-// makes the lines of a long run cover longer intervals.
+// makes the lines of a long run cover longer intervals. What it holds back for
+// the next line is meanwhile kept in a second small file, the tail: a [File] is
+// a stream on a disk with its tail beside it.
 //
 // [Read] takes one or more streams, of one or more shards of one run, with
 // lines interleaved in any way, and makes one [Document] of them. Every number

@@ -19,7 +19,9 @@ const maxLine = 64 << 20
 // Read reads the streams of one run into a Document. The lines of several
 // shards may be interleaved in one stream, in any order, and a shard's lines
 // may be spread over several. A last line that was cut off is left out with a
-// warning, and a stream without an end line makes the document incomplete.
+// warning, and a stream without an end line makes the document incomplete. The
+// tail of a run that was killed is one more stream: it counts as far as the
+// others do not have its time.
 //
 // It is an error when a line in the middle is damaged, when the streams are of
 // different runs, when a shard appears twice, or when there is no header. An
@@ -38,6 +40,7 @@ func Read(rs ...io.Reader) (*Document, error) {
 type stream struct {
 	head  *Header
 	spans []placedSpan
+	tail  *placedSpan // what was held back when the run ended
 	end   *End
 }
 
@@ -54,6 +57,16 @@ func (s *stream) to() time.Duration {
 		to = max(to, s.spans[i].To)
 	}
 	return to
+}
+
+// addTail adds what the tail holds beyond the stream. The tail is as old as the
+// stream is behind: where a line of the stream was written since, and the run
+// was killed before the tail was replaced, it has the tail's time.
+func (s *stream) addTail() {
+	if s.tail != nil && s.tail.From >= s.to() {
+		s.spans = append(s.spans, *s.tail)
+	}
+	s.tail = nil
 }
 
 // collector sorts lines by shard, in whatever order they come.
@@ -133,6 +146,7 @@ func (c *collector) line(text []byte, where string) error {
 	var line struct {
 		Schema   json.RawMessage `json:"wsload"`
 		Interval *intervalLine   `json:"interval"`
+		Tail     *intervalLine   `json:"tail"`
 		End      *endLine        `json:"end"`
 	}
 	if err := json.Unmarshal(text, &line); err != nil {
@@ -148,6 +162,16 @@ func (c *collector) line(text []byte, where string) error {
 		}
 		s.spans = append(s.spans, placedSpan{line.Interval.Span, where})
 		return nil
+	case line.Tail != nil:
+		s, err := c.shard(line.Tail.Run, line.Tail.Shard, where)
+		if err != nil {
+			return err
+		}
+		if s.tail != nil {
+			return twice(line.Tail.Shard, where)
+		}
+		s.tail = &placedSpan{line.Tail.Span, where}
+		return nil
 	case line.End != nil:
 		s, err := c.shard(line.End.Run, line.End.Shard, where)
 		if err != nil {
@@ -159,7 +183,7 @@ func (c *collector) line(text []byte, where string) error {
 		s.end = &line.End.End
 		return nil
 	}
-	return &damage{where, errors.New("neither header nor interval nor end")}
+	return &damage{where, errors.New("neither header nor interval nor tail nor end")}
 }
 
 func (c *collector) header(text, schema []byte, where string) error {

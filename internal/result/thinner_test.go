@@ -21,7 +21,7 @@ func thinned(t *testing.T, tick time.Duration, from, to time.Duration) (*Documen
 	if err != nil {
 		t.Fatal(err)
 	}
-	thin, total := NewThinner(w, tick), stats.NewSummary(mix(t))
+	thin, total := NewThinner(w, tick, nil), stats.NewSummary(mix(t))
 	reused := stats.NewSummary(mix(t)) // as the runner does
 	for at := from; at < to; at += tick {
 		s := reused
@@ -82,7 +82,7 @@ func TestWhatIsHeldBackCanBeReadBeforeTheEndAndStandsThereOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	thin := NewThinner(w, time.Second)
+	thin := NewThinner(w, time.Second, nil)
 	s := stats.NewSummary(mix(t))
 	s.From, s.To = time.Hour, time.Hour+time.Second // the first of a minute's line
 	s.Connections.Started = 7

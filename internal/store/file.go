@@ -105,6 +105,14 @@ func (f *File) Begin() error {
 	return f.file.Truncate(0)
 }
 
+// Stat describes the file; a borrowed writer is none.
+func (f *File) Stat() (fs.FileInfo, error) {
+	if f.file == nil {
+		return nil, fs.ErrInvalid
+	}
+	return f.file.Stat()
+}
+
 // Write writes to the file.
 func (f *File) Write(p []byte) (int, error) {
 	n, err := f.w.Write(p)
