@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	await FILE REGEXP         wait until a file has a match
 //	url VARIABLE NAME         take the url of the JSON line that it printed
 //	gone NAME                 wait until the own server of a run does not listen any more
+//	kills N FILE COMMAND...   run it N times with --out FILE, kill it at random, and read the file
 //	kill-child NAME           kill the own server of a run (Linux)
 //	field FILE PATH VALUE     hold a value of a JSON document against VALUE, or >NUMBER
 //	adds-up FILE              hold the counts of a result document against each other
@@ -65,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"url":        urlOf,
 			"gone":       gone,
 			"kill-child": killChild,
+			"kills":      kills,
 			"field":      field,
 			"adds-up":    addsUp,
 		},
