@@ -163,10 +163,7 @@ func (s *socket) tell(err error) {
 func (s *socket) note(n int, wall int64, err error) {
 	if n > 0 {
 		if wall != 0 {
-			s.last = Instant{At: s.tb.fromWall(wall), Source: Kernel}
-			if now := s.tb.Now(); s.last.At > now {
-				s.last = UserInstant(now) // the wall clock was stepped: no stamp is from the future
-			}
+			s.last = s.tb.arrival(wall)
 		} else {
 			s.last = UserInstant(s.tb.Now())
 		}

@@ -135,16 +135,3 @@ func wantNoAllocs(t *testing.T, name string, far net.Conn, message []byte, read 
 		t.Errorf("%s allocates %v times", name, allocs)
 	}
 }
-
-func TestAStampIsTheSameMomentOnBothClocks(t *testing.T) {
-	tb := NewTimebase()
-	for range 3 {
-		before := tb.Now()
-		got := tb.fromWall(time.Now().UnixNano())
-		after := tb.Now()
-		if got < before-5*time.Millisecond || got > after+5*time.Millisecond {
-			t.Errorf("a wall clock reading between %v and %v became %v", before, after, got)
-		}
-		tb.Sync()
-	}
-}
