@@ -73,11 +73,23 @@ func Run(ctx context.Context, plan scenario.Plan, opt Options) (*Result, error) 
 		e.warn(fmt.Sprintf("%d connections failed on a limit of this process or host (tool_error), so the load was not the planned one; "+
 			"emfile: raise ulimit -n or lower load.connections; eaddrnotavail: name more source addresses in target.local_addrs", n))
 	}
+	if steps := e.tb.Steps(); steps.N > 0 {
+		e.warn(stepped(steps))
+	}
 	res.Warnings = e.warnings
 	if runErr == nil {
 		runErr = e.verify(m.total)
 	}
 	return res, runErr
+}
+
+// stepped tells of steps of the wall clock.
+func stepped(s wire.Steps) string {
+	times := fmt.Sprintf("was stepped by %v", s.Largest)
+	if s.N > 1 {
+		times = fmt.Sprintf("was stepped %d times, by up to %v", s.N, s.Largest)
+	}
+	return fmt.Sprintf("the wall clock, which the kernel stamps arrivals by, %s; %d arrivals have the user clock", times, s.Doubted)
 }
 
 // run is the run between its preparation and its accounts.
