@@ -12,9 +12,10 @@
 #
 # The slope is the median of the slopes between medians of 40 spans of time
 # (Theil-Sen), with its interval at 95 % by Kendall's statistic. The first tenth
-# of the run, a minute at least, is warm-up and left out, and so is the drain:
-# until then a heap still finds its size. Where less than two minutes are left,
-# slopes are shown and not judged. That nothing is left behind a run, goroutines
+# of the run, 150 s at least, is warm-up and left out, and so is the drain: the
+# heap finds its size, and takes a step when lines of the stream begin to cover
+# more time, since their histograms are new. Where less than two minutes are
+# left, slopes are shown and not judged. That nothing is left behind a run, goroutines
 # included, is a test of runner.
 #
 #   scripts/soak.sh [MINUTES] [-o DIR]
@@ -149,7 +150,7 @@ printf '  stream: %d lines, %d bytes\n' "$(wc -l <"$dir/soak.jsonl")" "$size"
 cmp "$dir/soak.json" "$dir/read.json" || miss "the stream does not read back as the run"
 rm -f "$dir/read.json"
 
-warm=$((seconds / 10 > 60 ? seconds / 10 : 60)) judged=yes
+warm=$((seconds / 10 > 150 ? seconds / 10 : 150)) judged=yes
 if [ $((seconds - warm)) -lt 120 ]; then
 	warm=$((seconds / 2)) judged=no
 	echo "  too short to judge a slope; the second half:"
