@@ -231,3 +231,32 @@ func appendJSON(b []byte, value any) []byte {
 	}
 	return fmt.Append(b, value) // booleans and integers
 }
+
+// show gives a value the way a Problem prints it.
+func show(key string, value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return problem.Quote(maskAt(key, v))
+	case json.Number:
+		return v.String()
+	case time.Duration:
+		return problem.DurationText(v)
+	case encoding.TextMarshaler:
+		text, err := v.MarshalText()
+		if err != nil {
+			return ""
+		}
+		return problem.Quote(string(text))
+	}
+	switch reflect.TypeOf(value).Kind() {
+	case reflect.Map, reflect.Struct:
+		return "a mapping"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.String:
+		return show(key, reflect.ValueOf(value).String())
+	}
+	return fmt.Sprint(value)
+}

@@ -39,7 +39,11 @@ func fullPlan(t testing.TB) scenario.Plan {
 			TLS:        scenario.TLS{CA: "ca.pem", Cert: "cert.pem", Key: "key.pem", ServerName: "name.test", Insecure: true},
 			LocalAddrs: []string{"127.0.0.2", "127.0.0.3"},
 		},
-		Load:    scenario.Load{Connections: 7, Rate: 7.0 / 3600, Duration: time.Hour + time.Nanosecond},
+		Load: scenario.Load{
+			Connections: 7, Rate: 7.0 / 3600, Duration: time.Hour + time.Nanosecond,
+			Stages:    []scenario.Stage{{For: time.Hour, Connections: 7}, {For: 1, Connections: 2}},
+			Reconnect: mustReconnect(t, "backoff(1s,90s)"),
+		},
 		Hold:    mustDist(t, "lognormal(20s,2m)"),
 		OnOpen:  []scenario.Step{{Send: "hello {{n}}", Expect: "ok", Within: 90 * time.Second}, {Send: "x", Within: 1}},
 		Traffic: scenario.Traffic{Every: time.Second, Size: 64, Ping: 20 * time.Second, Expect: scenario.ExpectEcho},
@@ -73,6 +77,8 @@ target.local_addrs | true | list of text | []
 load.connections | false | int | 1000
 load.rate | false | rate | 500/s
 load.duration | false | duration | 8s
+load.stages | true | list of {for, connections} | []
+load.reconnect | false | reconnect | replace
 hold | false | dist | uniform(1s,3s)
 on_open | true | list of {send, expect, within} | []
 traffic.every | false | duration | 0s
@@ -146,7 +152,8 @@ func TestThePlansJSONKeepsTheOrderOfDeclaration(t *testing.T) {
 		`"headers":["Host: other.test","X-N: {{ n }}"],"subprotocols":["chat","chat.v2"],` +
 		`"tls":{"ca":"ca.pem","cert":"cert.pem","key":"key.pem","server_name":"name.test","insecure":true},` +
 		`"local_addrs":["127.0.0.2","127.0.0.3"]},` +
-		`"load":{"connections":7,"rate":"7/h","duration":"1h0m0.000000001s"},"hold":"lognormal(20s,2m)",` +
+		`"load":{"connections":7,"rate":"7/h","duration":"1h0m0.000000001s",` +
+		`"stages":[{"for":"1h","connections":7},{"for":"1ns","connections":2}],"reconnect":"backoff(1s,1m30s)"},"hold":"lognormal(20s,2m)",` +
 		`"on_open":[{"send":"hello {{n}}","expect":"ok","within":"1m30s"},{"send":"x","expect":"","within":"1ns"}],` +
 		`"traffic":{"every":"1s","size":64,"ping":"20s","expect":"echo"},` +
 		`"closes":{"shape":"wave(10s)","mix":[` +

@@ -22,7 +22,8 @@ import (
 // gives it; numbers and booleans may also be Go's or a json.Number, and a
 // value of the key's own Go type is taken as it is. A null changes nothing. A
 // list replaces the default list whole, and an entry of the mix starts from
-// DefaultClose of its mode.
+// DefaultClose of its mode. Beside load.stages, load.connections and
+// load.duration have no default: they follow from the stages.
 //
 // The error is problem.List: every unknown key, wrong type and unreadable value.
 // The plan then has the readable values and may be validated, to find what
@@ -31,7 +32,22 @@ func Decode(tree map[string]any) (Plan, error) {
 	plan := Default()
 	var d decoder
 	d.section("", reflect.ValueOf(&plan).Elem(), tree)
+	if load, ok := asMap(tree["load"]); ok && len(plan.Load.Stages) > 0 {
+		plan.Load.follow(load)
+	}
 	return plan, d.problems.Err()
+}
+
+// follow sets what follows from the stages, where it is not given. What is
+// given stays, for Validate to hold against them.
+func (l *Load) follow(given map[string]any) {
+	connections, duration := l.staged()
+	if given["connections"] == nil {
+		l.Connections = connections
+	}
+	if given["duration"] == nil {
+		l.Duration = duration
+	}
 }
 
 // A decoder collects the problems of one Decode.
@@ -110,6 +126,8 @@ func listExample(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[Close]():
 		return "[{mode: active, weight: 60}, {mode: abort, weight: 40}]"
+	case reflect.TypeFor[Stage]():
+		return "[{for: 1m, connections: 1000}, {for: 1m, connections: 0}]"
 	case reflect.TypeFor[Step]():
 		return `[{send: "hello", expect: "welcome"}]`
 	}
@@ -127,6 +145,14 @@ func (d *decoder) element(key string, dst reflect.Value, src any) {
 		element.Within = stepWithin
 	case *Close:
 		*element = closeDefaults(tree)
+	case *Stage: // a key forgotten would be a step, or the end of all connections
+		for _, name := range keyNames(dst.Type()) {
+			if tree != nil && tree[name] == nil {
+				d.problems = append(d.problems, problem.Problem{
+					Key: key + "." + name, Msg: "missing", Hint: "a stage has both keys, as in {for: 1m, connections: 1000}",
+				})
+			}
+		}
 	}
 	d.value(key, dst, src)
 	// An empty Close has no room for the default reason.

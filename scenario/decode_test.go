@@ -148,7 +148,7 @@ func TestEveryMistakeInAConfigurationIsNamed(t *testing.T) {
 		{mix(tree{"mode": "passive", "trigger": tree{"Send": "x"}}),
 			"closes.mix[0].trigger.Send: unknown key (did you mean closes.mix[0].trigger.send?)"},
 		// Sections and lists.
-		{tree{"load": 5}, "load: takes a mapping, got 5 (write its keys below it: connections, rate, duration)"},
+		{tree{"load": 5}, "load: takes a mapping, got 5 (write its keys below it: connections, rate, duration, stages, reconnect)"},
 		{tree{"limits": []any{"2s"}}, "limits: takes a mapping, got a list (write its keys below it: dial, upgrade, close, fin, drain)"},
 		{tree{"target": tree{"headers": "A: b,C: d"}},
 			`target.headers: takes a list, got "A: ***" (write ["one", "two"], or ["one"] for a single entry)`},

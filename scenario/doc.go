@@ -13,7 +13,7 @@
 //	Plan
 //	   │  Validate    every value in range, nothing contradictory
 //	   ▼
-//	Plan, ready     Lifecycle(n), CloseAt, Shard.Slots
+//	Plan, ready     Lifecycle(n), CloseAt, Backoff, Shard.Slots
 //
 // Each of the three steps reports everything it finds as [Problems], and
 // [JoinProblems] makes one list of them, so that a user sees all mistakes at
@@ -31,6 +31,7 @@
 // slots, and together they hold exactly what one process would.
 //
 // n = generation × connections + slot. Generation 0 fills the population at
-// the planned rate. Later generations replace what ended, and only the run
-// can tell when that is.
+// the planned rate, or as the stages say. Later generations replace what ended,
+// and only the run can tell when that is. When a slot holds a connection at all
+// is arithmetic too: see [Load.OnAt].
 package scenario

@@ -30,6 +30,9 @@ func FuzzDecode(f *testing.F) {
 		`{"closes":{"mix":[{"mode":"mute","trigger":{"exec":"curl -u a:b --token 'x y' -H \"Authorization: Basic z\" http://c:d@h"}}]}}`,
 		`{"closes":{"mix":[{"mode":"bad_close","payload":"code-1015"},{"mode":"stall","for":"1m"},{"mode":"passive","trigger":{"violate":"rsv"}}]}}`,
 		`{"closes":{"mix":[{"mode":"abort","how":"fin","when":"receiving"},{"mode":"half_close","payload":""},{"mode":"vanish","weight":0}]}}`,
+		`{"load":{"rate":0,"stages":[{"for":"1m","connections":40},{"for":"0s","connections":5},{"for":"1ns","connections":9}]}}`,
+		`{"load":{"stages":[{"for":"60s","connections":1e2}],"connections":100,"duration":"1m","reconnect":"backoff(1s,30s)"}}`,
+		`{"load":{"stages":[{"for":"9000000h","connections":-1},{},null,5],"reconnect":" none"}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -56,6 +59,13 @@ func FuzzDecode(f *testing.F) {
 			}
 			if at := expanded.CloseAt(year, l); at < year {
 				t.Fatalf("lifecycle %+v opens at a year and closes at %v", l, at)
+			}
+			first := expanded.Load.OnAt(l.Slot, 0)
+			if off := expanded.Load.OffAt(l.Slot, first); first < 0 || first == scenario.Never || off <= first {
+				t.Fatalf("slot %d is on from %v to %v", l.Slot, first, off)
+			}
+			if wait := expanded.Backoff(n<<62, int(n)); wait < 0 || wait > expanded.Load.Reconnect.Most() {
+				t.Fatalf("connection %d waits %v", n<<62, wait)
 			}
 		}
 	})

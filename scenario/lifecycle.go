@@ -1,7 +1,10 @@
 package scenario
 
 import (
+	"cmp"
+	"fmt"
 	"iter"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"strconv"
@@ -12,14 +15,14 @@ import (
 )
 
 // Lifecycle gives the script of connection n. It is a pure function of the
-// plan's seed, population, rate, hold and mix, and of n, and allocates
+// plan's seed, population, rate, stages, hold and mix, and of n, and allocates
 // nothing, so it can be asked for at any time, in any order, on any machine.
 // p must be valid.
 func (p *Plan) Lifecycle(n uint64) Lifecycle {
 	population := uint64(p.Load.Connections)
 	l := Lifecycle{N: n, Slot: int(n % population), Generation: n / population, Start: -1}
 	if l.Generation == 0 {
-		l.Start = p.Load.Rate.At(n)
+		l.Start = p.Load.OnAt(l.Slot, 0)
 	}
 	var random rand.PCG
 	random.Seed(p.Seed, n)
@@ -28,6 +31,9 @@ func (p *Plan) Lifecycle(n uint64) Lifecycle {
 	l.Entry = p.Closes.pick(random.Uint64())
 	return l
 }
+
+// lifecycleDraws is how many random numbers Lifecycle takes.
+const lifecycleDraws = 2
 
 // unit turns 64 random bits into a number in [0,1).
 func unit(random uint64) float64 {
@@ -53,7 +59,9 @@ func (c *Closes) pick(random uint64) int {
 
 // CloseAt gives the planned close of a connection that opened at the given
 // offset of the run: the end of its hold, moved as the shape of the closes
-// says. For ShapeRate it is the earliest time; the pace is the run's to keep.
+// says, or the moment its slot is switched off, if that is earlier. For
+// ShapeRate the end of the hold is the earliest time; the pace is the run's to
+// keep.
 func (p *Plan) CloseAt(opened time.Duration, l Lifecycle) time.Duration {
 	at := opened + l.Hold
 	switch shape := p.Closes.Shape; shape.kind {
@@ -65,7 +73,187 @@ func (p *Plan) CloseAt(opened time.Duration, l Lifecycle) time.Duration {
 		// Never before the open: what opens late is not late to close.
 		at = max(opened, p.Load.Duration)
 	}
-	return at
+	return min(at, p.Load.OffAt(l.Slot, opened))
+}
+
+// Never is later than everything in a run.
+const Never = time.Duration(math.MaxInt64)
+
+// OnAt gives the first moment from the offset t on at which the plan wants a
+// connection in the slot, Never where it wants none any more.
+//
+// Without stages slot s is on from s/rate to the end. Stages make a population
+// P(t) of straight lines, and slot s is on while s < P(t): so ceil(P) slots are,
+// the lowest. A slot goes on as P begins to rise above s, to the nanosecond
+// below, and off when P has fallen to s, to the nanosecond above. What is
+// switched off and on at the same moment was never off.
+func (l *Load) OnAt(slot int, t time.Duration) time.Duration { return l.turn(slot, t, true) }
+
+// OffAt gives the first moment from the offset t on at which the plan wants no
+// connection in the slot, Never where it wants one to the end. See OnAt.
+func (l *Load) OffAt(slot int, t time.Duration) time.Duration { return l.turn(slot, t, false) }
+
+// turn gives the first moment from t on at which the slot is on or off, as
+// wanted.
+func (l *Load) turn(slot int, t time.Duration, want bool) time.Duration {
+	if len(l.Stages) == 0 {
+		if !want {
+			return Never
+		}
+		return max(t, l.Rate.At(uint64(slot)))
+	}
+	on, since := false, time.Duration(0) // what holds, and from when
+	population, begin := 0, time.Duration(0)
+	for _, s := range l.Stages {
+		low, high := min(population, s.Connections), max(population, s.Connections)
+		if low <= slot && slot < high { // the line crosses the slot, once
+			next := begin + portion(slot-low, high-low, s.For)
+			rises := s.Connections > population
+			if !rises {
+				next = begin + s.For - (next - begin)
+			}
+			if on == want && next > max(t, since) {
+				return max(t, since)
+			}
+			on, since = rises, next
+		}
+		population, begin = s.Connections, begin+s.For
+	}
+	if on == want {
+		return max(t, since)
+	}
+	return Never
+}
+
+// portion is k/of of d, to the nanosecond below. k must be less than of, and
+// none negative.
+func portion(k, of int, d time.Duration) time.Duration {
+	hi, lo := bits.Mul64(uint64(k), uint64(d))
+	share, _ := bits.Div64(hi, lo, uint64(of))
+	return time.Duration(share)
+}
+
+// A Reconnect says what follows in the slot of a connection that ended before
+// its planned close. As text it is one of
+//
+//	replace            a new connection as soon as load.rate allows
+//	none               nothing, until a stage switches the slot on anew
+//	backoff(1s,30s)    a new connection after a random wait that grows with each failure
+//
+// What ended as planned is replaced under each of them, with one exception:
+// under backoff a connection that the peer ended, asked or unasked, comes back
+// after a wait as well, as clients do that a server sends away.
+//
+// A Reconnect comes from text only, so it is always valid. Reconnects compare
+// with ==. The zero Reconnect is replace.
+type Reconnect struct {
+	kind        ReconnectKind
+	first, most time.Duration // backoff
+}
+
+// ReconnectKind is a Reconnect without its parameters.
+type ReconnectKind uint8
+
+const (
+	ReconnectReplace ReconnectKind = iota // at once, at the pace of the load
+	ReconnectNone                         // not at all
+	ReconnectBackoff                      // after a random wait, at no pace
+)
+
+const (
+	reconnectForms = "use replace, none or backoff(1s,30s)"
+	backoffForm    = "write backoff(first,most), as in backoff(1s,30s)"
+	shortestWait   = time.Millisecond // less would be a busy loop against a server that refuses
+)
+
+// ParseReconnect reads the text of a Reconnect. The error names the text, what
+// is wrong with it and where, and the forms that there are.
+func ParseReconnect(text string) (Reconnect, error) {
+	fail := func(msg, hint string) (Reconnect, error) {
+		return Reconnect{}, &problem.TextError{What: "reconnect", Text: text, Msg: msg, Hint: hint}
+	}
+	c, fault := problem.ParseCall(text)
+	if fault != "" {
+		return fail(fault, reconnectForms)
+	}
+	r, params := Reconnect{}, 0
+	switch c.Name {
+	case "replace":
+	case "none":
+		r.kind = ReconnectNone
+	case "backoff":
+		r.kind, params = ReconnectBackoff, 2
+	default:
+		hint := reconnectForms
+		if near := problem.Nearest(c.Name, []string{"replace", "none", "backoff"}); near != "" {
+			hint = "did you mean " + near + "? " + hint
+		}
+		return fail(fmt.Sprintf("unknown reconnect %s at position %d", problem.Quote(c.Name), c.At), hint)
+	}
+	if len(c.Args) != params {
+		return fail(fmt.Sprintf("%s: the number of values is %d and must be %d", c.Name, len(c.Args), params), reconnectForms)
+	}
+	for i, into := range []*time.Duration{&r.first, &r.most}[:params] {
+		span, msg, hint := problem.ParseSpan(c.Args[i])
+		if msg != "" {
+			return fail(msg, cmp.Or(hint, backoffForm))
+		}
+		*into = span
+	}
+	switch {
+	case params > 0 && r.first < shortestWait:
+		return fail("the first wait must be at least "+problem.DurationText(shortestWait), backoffForm)
+	case r.first > r.most:
+		return fail("the first wait is above the most", backoffForm)
+	}
+	return r, nil
+}
+
+// Kind gives the policy without its parameters.
+func (r Reconnect) Kind() ReconnectKind { return r.kind }
+
+// Most is the longest wait of ReconnectBackoff, and 0 for all other kinds.
+func (r Reconnect) Most() time.Duration { return r.most }
+
+// String gives the text that ParseReconnect reads as the same Reconnect.
+func (r Reconnect) String() string {
+	switch r.kind {
+	case ReconnectNone:
+		return "none"
+	case ReconnectBackoff:
+		return "backoff(" + problem.DurationText(r.first) + "," + problem.DurationText(r.most) + ")"
+	}
+	return "replace"
+}
+
+// MarshalText is String. It never fails.
+func (r Reconnect) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is ParseReconnect.
+func (r *Reconnect) UnmarshalText(text []byte) error {
+	parsed, err := ParseReconnect(string(text))
+	if err == nil {
+		*r = parsed
+	}
+	return err
+}
+
+// Backoff gives how long connection n waits before it comes back, after so many
+// failures in its slot in a row before the last one: evenly from 0 to the first
+// wait doubled as often, or to the most where that is less. Waits of the whole
+// length would bring back together what was lost together. It is a pure
+// function of the plan's seed and of n, and 0 without backoff.
+func (p *Plan) Backoff(n uint64, failures int) time.Duration {
+	limit := p.Load.Reconnect.first
+	for ; failures > 0 && limit < p.Load.Reconnect.most; failures-- {
+		limit *= 2 // at most twice a year
+	}
+	var random rand.PCG
+	random.Seed(p.Seed, n)
+	for range lifecycleDraws {
+		random.Uint64()
+	}
+	return bounded(unit(random.Uint64()) * float64(min(limit, p.Load.Reconnect.most)))
 }
 
 // A Shard is part Index of Count equal parts of a run, counted from 1. As

@@ -65,10 +65,37 @@ type TLS struct {
 // Load is the population and its pace. Connections is the population that is
 // filled at Rate and then held, by replacing what ended, until Duration. With
 // Duration 0 each connection lives once and the run ends with the last.
+//
+// With Stages the population follows them in place of that: see SetStages,
+// which makes Connections and Duration what they must be beside them.
 type Load struct {
 	Connections int           `key:"connections"`
 	Rate        Rate          `key:"rate"`
 	Duration    time.Duration `key:"duration"`
+	Stages      []Stage       `key:"stages"`
+	Reconnect   Reconnect     `key:"reconnect"`
+}
+
+// A Stage moves the population in a straight line from that of the stage
+// before, 0 before the first, to Connections. With a For of 0 it is a step.
+type Stage struct {
+	For         time.Duration `key:"for"`
+	Connections int           `key:"connections"`
+}
+
+// SetStages sets the stages and what follows from them: Connections is the
+// number of slots, so the largest of them, and Duration is their sum.
+func (l *Load) SetStages(stages ...Stage) {
+	l.Stages = stages
+	l.Connections, l.Duration = l.staged()
+}
+
+// staged gives the largest population of the stages and the time they take.
+func (l *Load) staged() (most int, all time.Duration) {
+	for _, s := range l.Stages {
+		most, all = max(most, s.Connections), all+s.For
+	}
+	return most, all
 }
 
 // Step is one message of the opening dialogue: Send it, then wait for a
@@ -143,7 +170,7 @@ type Lifecycle struct {
 	Slot       int
 	Generation uint64
 	Start      time.Duration // planned start from the beginning of the run; only in generation 0, else -1
-	Hold       time.Duration // from the 101 to the planned close, before the shape of the closes is applied
+	Hold       time.Duration // from the 101 to the planned close, before the shape of the closes and the stages are applied
 	Entry      int           // index into Plan.Closes.Mix
 }
 

@@ -1,12 +1,9 @@
 package scenario
 
 import (
-	"encoding"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"net/url"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -267,12 +264,87 @@ func (c *checker) localAddrs(addrs []string) {
 	}
 }
 
+// maxConnections bounds a population: slots and their starts are reckoned with
+// in 64 bits.
+const maxConnections = 10_000_000
+
 func (c *checker) load(l *Load) {
-	c.count("load.connections", l.Connections, 1, 10_000_000, "share more among machines with shards")
+	staged := len(l.Stages) > 0
+	if !staged {
+		c.count("load.connections", l.Connections, 1, maxConnections, "share more among machines with shards")
+	}
 	if msg, hint := l.Rate.fault(); msg != "" {
 		c.refuse("load.rate", l.Rate, msg, hint)
 	}
-	c.span("load.duration", l.Duration, 0, problem.MaxSpan, "0s opens each connection once")
+	if staged {
+		if c.stages(l) {
+			c.follows(l)
+			c.steepness(l)
+		}
+	} else {
+		c.span("load.duration", l.Duration, 0, problem.MaxSpan, "0s opens each connection once")
+	}
+	if l.Reconnect.Kind() == ReconnectBackoff && l.Duration == 0 && !staged {
+		c.refuse("load.reconnect", l.Reconnect, "nothing comes back when load.duration is 0s",
+			"set load.duration, or remove this")
+	}
+}
+
+// stages says whether the stages make a population.
+func (c *checker) stages(l *Load) bool {
+	const most = 256 // sums of so many spans cannot overflow
+	before := len(c.problems)
+	if len(l.Stages) > most {
+		c.refuse("load.stages", len(l.Stages), fmt.Sprintf("must be at most %d", most), "")
+		return false
+	}
+	for i, s := range l.Stages {
+		key := fmt.Sprintf("load.stages[%d].", i)
+		c.span(key+"for", s.For, 0, problem.MaxSpan, "0s is a step")
+		c.count(key+"connections", s.Connections, 0, maxConnections, "share more among machines with shards")
+		if s.For == 0 && i > 0 && l.Stages[i-1].For == 0 {
+			c.refuse(key+"for", s.For, "a step right behind another", "make one step of the two")
+		}
+	}
+	if len(c.problems) > before {
+		return false
+	}
+	last := l.Stages[len(l.Stages)-1]
+	switch connections, duration := l.staged(); {
+	case connections == 0:
+		c.lacks("load.stages", "none has a connection", "")
+	case duration == 0 || duration > problem.MaxSpan:
+		c.refuse("load.stages", duration, "must take more than 0s and at most "+problem.DurationText(problem.MaxSpan)+" together", "")
+	case last.For == 0 && last.Connections > 0:
+		c.lacks("load.stages", "the last is a step with nothing behind it", "add a stage that holds its connections")
+	}
+	return len(c.problems) == before
+}
+
+// follows refuses a population or a duration that is not that of the stages.
+func (c *checker) follows(l *Load) {
+	const hint = "remove it, or load.stages: it follows from them"
+	connections, duration := l.staged()
+	if l.Connections != connections {
+		c.refuse("load.connections", l.Connections, fmt.Sprintf("the largest of load.stages is %d", connections), hint)
+	}
+	if l.Duration != duration {
+		c.refuse("load.duration", l.Duration, "load.stages take "+problem.DurationText(duration), hint)
+	}
+}
+
+// steepness refuses a stage that would open more than the rate allows.
+func (c *checker) steepness(l *Load) {
+	population := 0
+	for i, s := range l.Stages {
+		rise := s.Connections - population
+		population = s.Connections
+		if least := l.Rate.At(uint64(max(0, rise))); least > s.For {
+			c.refuse(fmt.Sprintf("load.stages[%d].for", i), s.For,
+				fmt.Sprintf("%d more connections take %s at load.rate %s", rise, problem.DurationText(least), l.Rate),
+				"give it that long, raise load.rate, or set it to 0 for unlimited")
+		}
+	}
 }
 
 func (c *checker) onOpen(steps []Step) {
@@ -318,33 +390,4 @@ func (c *checker) limits(l *Limits) {
 	c.span("limits.close", l.Close, 1, measured, hint)
 	c.span("limits.fin", l.Fin, 1, measured, hint)
 	c.span("limits.drain", l.Drain, 1, 24*time.Hour, "")
-}
-
-// show gives a value the way a Problem prints it.
-func show(key string, value any) string {
-	switch v := value.(type) {
-	case nil:
-		return "nothing"
-	case string:
-		return problem.Quote(maskAt(key, v))
-	case json.Number:
-		return v.String()
-	case time.Duration:
-		return problem.DurationText(v)
-	case encoding.TextMarshaler:
-		text, err := v.MarshalText()
-		if err != nil {
-			return ""
-		}
-		return problem.Quote(string(text))
-	}
-	switch reflect.TypeOf(value).Kind() {
-	case reflect.Map, reflect.Struct:
-		return "a mapping"
-	case reflect.Slice, reflect.Array:
-		return "a list"
-	case reflect.String:
-		return show(key, reflect.ValueOf(value).String())
-	}
-	return fmt.Sprint(value)
 }
