@@ -37,6 +37,8 @@ type connection struct {
 	plan  *scenario.Close
 	due   time.Duration // planned start
 
+	failures uint8 // in its slot, in a row, before it
+
 	hs     wire.Handshake // its Record is above 0 where the connection is traced
 	lib    *websocket.Conn
 	tap    *wire.Tap
@@ -45,6 +47,7 @@ type connection struct {
 	mu          sync.Mutex
 	stage       stage
 	planned     time.Duration // planned close
+	off         time.Duration // when its slot is switched off; set with held
 	forward     bool
 	step        wire.Instant // when the closer began
 	trigger     wire.Instant
@@ -62,6 +65,8 @@ type connection struct {
 	skipped atomic.Uint64
 
 	readErr, closeErr error // the library's last words to the owner and to the closer
+
+	after aftermath // set when it is counted
 }
 
 // live is the whole life of a connection, from the dial until it is settled
@@ -158,9 +163,9 @@ func (c *connection) hold() {
 	e := c.shard.e
 	c.shard.rec.Opened()
 	e.opened.Add(1)
-	planned := e.plan.CloseAt(c.opened, c.lc)
+	planned, off := e.plan.CloseAt(c.opened, c.lc), e.plan.Load.OffAt(c.lc.Slot, c.opened)
 	c.mu.Lock()
-	c.stage = held
+	c.stage, c.off = held, off
 	if c.interrupted {
 		c.tap.Interrupt()
 	}
@@ -171,6 +176,9 @@ func (c *connection) hold() {
 	}
 	e.traffic.begin(c)
 	d := due{at: planned, task: taskClose, c: c}
+	if off < scenario.Never && e.plan.Closes.Shape.Kind() == scenario.ShapeRate { // the stages do not wait for the pace
+		c.shard.schedule.add(due{at: off, task: taskOff, c: c})
+	}
 	if planned <= e.tb.Now() {
 		c.shard.fire(d)
 	} else {

@@ -6,8 +6,9 @@
 //
 //	schedule    one goroutine per shard fires what is due: starts, closes,
 //	            messages
-//	pace        says when a start is due: the ramp by arithmetic, then each
-//	            slot that has become free as soon as the rate allows
+//	pace        says when a start is due: the ramp and the stages by arithmetic,
+//	            then each slot that has become free, as soon as the rate allows
+//	            or after a wait, as load.reconnect says
 //	connection  one goroutine per connection, its owner: dial, opening
 //	            dialogue, receive loop; beside it a closer takes the own step
 //	modes       what each mode of closing does, and how a trigger is fired

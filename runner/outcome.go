@@ -14,6 +14,7 @@ import (
 	"github.com/wsload/wsload/internal/trace"
 	"github.com/wsload/wsload/internal/verdict"
 	"github.com/wsload/wsload/internal/wire"
+	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -32,6 +33,10 @@ func (c *connection) count(e *verdict.Evidence) {
 		}
 	}
 	o.Ended = c.shard.e.tb.Now()
+	c.after = newAftermath(&o, e)
+	if o.Opened {
+		c.after.held = o.Ended - c.opened
+	}
 	c.shard.rec.Add(&o, func() []stats.Moment { return c.timeline(e) })
 	if c.hs.Record > 0 {
 		c.shard.e.tracer.settled(c, &o, e)
@@ -40,6 +45,30 @@ func (c *connection) count(e *verdict.Evidence) {
 	if settled := c.shard.e.opt.Settled; settled != nil && o.Opened {
 		settled(&o)
 	}
+}
+
+// An aftermath is what the end of a connection means for its slot.
+type aftermath struct {
+	early bool          // it ended before its planned close, and not as that was to end it; or it never opened
+	left  bool          // the peer was the first to end it, asked or unasked
+	held  time.Duration // from the 101 to the end; 0 where it never opened
+}
+
+func newAftermath(o *stats.Outcome, e *verdict.Evidence) aftermath {
+	expected := stats.Expected(string(e.Plan.Mode), o.Class)
+	a := aftermath{early: (expected == nil || !*expected) && (!e.Begun || o.Class == stats.PeerFirst)}
+	tr := &e.Trace
+	peer := tr.PeerClose
+	if !peer.Set() {
+		peer = tr.End
+	}
+	a.left = peer.Set()
+	if mode := e.Plan.Mode; e.Begun && (mode.Act() != scenario.ActTrigger || mode.Closes()) { // a Close that answers ends nothing
+		for _, own := range []wire.Instant{tr.OwnClose, tr.HalfClose, tr.Cut} {
+			a.left = a.left && !(own.Set() && own.At <= peer.At)
+		}
+	}
+	return a
 }
 
 // count adds an opened connection to its mode's tally.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"iter"
+	"math"
 	"sync"
 	"time"
 
@@ -30,8 +31,20 @@ func newRamp(slots iter.Seq[int], index, count int) ramp {
 
 // ramped launches the ramp's start that is due, and schedules the next one.
 func (s *shard) ramped(d due) {
-	s.launch(s.e.plan.Lifecycle(d.n), d.at)
+	if len(s.e.plan.Load.Stages) > 0 {
+		s.staged(d)
+	} else {
+		s.launch(d)
+	}
 	s.climb()
+}
+
+// staged launches a start that a stage makes. It comes when the stage says and
+// takes its place in the pace, so that replacements wait for it: together they
+// keep to the rate.
+func (s *shard) staged(d due) {
+	s.e.refill.next(d.at)
+	s.launch(d)
 }
 
 // climb schedules the ramp's next start.
@@ -66,6 +79,37 @@ func (r *refill) next(free time.Duration) time.Duration {
 		r.from, r.k, at = free, 0, free
 	}
 	return at
+}
+
+// follow gives the start of the connection that follows c in its slot, which is
+// free now; it is at scenario.Never where the slot stays empty.
+func (e *engine) follow(c *connection, now time.Duration) due {
+	load, slot := &e.plan.Load, c.lc.Slot
+	d := due{task: taskOpen, n: c.lc.N + uint64(load.Connections)}
+	free := now
+	switch policy := load.Reconnect; {
+	case policy.Kind() == scenario.ReconnectNone && c.after.early:
+		free = scenario.Never
+	case policy.Kind() == scenario.ReconnectBackoff && (c.after.early || c.after.left):
+		if c.after.early && c.after.held <= policy.Most() {
+			d.failures = c.failures
+		}
+		free += e.plan.Backoff(d.n, int(d.failures))
+		if c.after.early && d.failures < math.MaxUint8 {
+			d.failures++
+		}
+	default:
+		if load.OnAt(slot, now) == now { // else it takes no place in the pace
+			free = e.refill.next(now)
+		}
+	}
+	if off := load.OffAt(slot, now); free >= off {
+		// Nobody comes back to a slot that is off. When it is switched on, that is
+		// a start of the stage's.
+		return due{at: load.OnAt(slot, off), task: taskOn, n: d.n}
+	}
+	d.at = free
+	return d
 }
 
 // paced is the queue of closes of the shape rate: connections whose hold is

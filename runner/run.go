@@ -201,7 +201,7 @@ func (e *engine) forward(drain time.Duration) {
 		s.each(func(c *connection) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if c.stage == held {
+			if c.stage == held && c.off > now { // else its slot's end closes it
 				all = append(all, c)
 			}
 		})
@@ -302,7 +302,10 @@ func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
 			ramp: newRamp(opt.Shard.Slots(plan.Load.Connections), i, n),
 		})
 	}
-	e.refill.rate, e.refill.from = e.share(plan.Load.Rate), plan.Load.Rate.At(uint64(plan.Load.Connections-1))
+	e.refill.rate = e.share(plan.Load.Rate)
+	if len(plan.Load.Stages) == 0 {
+		e.refill.from = plan.Load.Rate.At(uint64(plan.Load.Connections - 1))
+	}
 	e.paced = newPaced(e.shards[0].schedule, e.share(plan.Closes.Shape.Rate()))
 	return e, nil
 }

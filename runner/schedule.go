@@ -17,16 +17,19 @@ const (
 	taskPaced               // the next of the paced closes (shape rate)
 	taskRamp                // the next start of the ramp
 	taskOpen                // the start of a connection in a slot that is free
+	taskOn                  // the same, where a stage switches the slot on
+	taskOff                 // the close of a connection whose slot a stage switches off
 	taskSend                // a message of the traffic
 	taskPing
 )
 
 // A due is one entry of a schedule.
 type due struct {
-	at   time.Duration
-	task task
-	c    *connection // nil for tasks that are no connection's
-	n    uint64      // taskOpen: index of the connection
+	at       time.Duration
+	task     task
+	failures uint8       // taskOpen: in the slot, in a row
+	c        *connection // nil for tasks that are no connection's
+	n        uint64      // taskRamp, taskOpen, taskOn: index of the connection
 }
 
 // A schedule fires entries when they are due, earliest first. It is one

@@ -36,20 +36,24 @@ func (s *shard) fire(d due) {
 	case taskRamp:
 		s.ramped(d)
 	case taskOpen:
-		s.launch(s.e.plan.Lifecycle(d.n), d.at)
+		s.launch(d)
+	case taskOn:
+		s.staged(d)
+	case taskOff:
+		d.c.beginClose(d.at, false)
 	case taskSend, taskPing:
 		s.e.traffic.due(d)
 	}
 }
 
 // launch starts the life of a connection that is due, unless the run is over.
-func (s *shard) launch(lc scenario.Lifecycle, at time.Duration) {
+func (s *shard) launch(d due) {
 	s.e.gate.Lock()
 	defer s.e.gate.Unlock()
 	if s.e.over.Load() {
 		return
 	}
-	c := s.begin(lc, at)
+	c := s.begin(d)
 	s.e.crew.do(func() {
 		for c := c; c != nil; {
 			c = s.live(c)
@@ -58,8 +62,9 @@ func (s *shard) launch(lc scenario.Lifecycle, at time.Duration) {
 }
 
 // begin makes the connection that lives next.
-func (s *shard) begin(lc scenario.Lifecycle, at time.Duration) *connection {
-	c := &connection{shard: s, lc: lc, due: at, plan: &s.e.plan.Closes.Mix[lc.Entry]}
+func (s *shard) begin(d due) *connection {
+	lc := s.e.plan.Lifecycle(d.n)
+	c := &connection{shard: s, lc: lc, due: d.at, failures: d.failures, plan: &s.e.plan.Closes.Mix[lc.Entry]}
 	s.mu.Lock()
 	s.alive[c] = struct{}{}
 	s.mu.Unlock()
@@ -82,18 +87,17 @@ func (s *shard) live(c *connection) *connection {
 		return nil
 	}
 	now := e.tb.Now()
-	at := e.refill.next(now)
+	d := e.follow(c, now)
 	e.gate.Lock() // what begins before over is set is seen by the drain
 	defer e.gate.Unlock()
-	if e.over.Load() || at >= e.plan.Load.Duration {
+	if e.over.Load() || d.at >= e.plan.Load.Duration {
 		return nil
 	}
-	n := c.lc.N + uint64(e.plan.Load.Connections)
-	if at > now {
-		s.schedule.add(due{at: at, task: taskOpen, n: n})
+	if d.at > now {
+		s.schedule.add(d)
 		return nil
 	}
-	return s.begin(e.plan.Lifecycle(n), at)
+	return s.begin(d)
 }
 
 // each calls f for every connection that has not settled.

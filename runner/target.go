@@ -232,32 +232,66 @@ func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit 
 			"connections that this end closes first keep their port for %v: at this rate up to %d ports are wanted and %d source address(es) have %d; "+
 				"name more in target.local_addrs, or expect eaddrnotavail", timeWait, busy, pairs, ports*pairs))
 	}
-	if backlog := host.Somaxconn; backlog.OK && plan.Load.Rate == 0 && int64(n) > backlog.N {
+	if backlog, n := host.Somaxconn, burst(&plan.Load, shard); backlog.OK && int64(n) > backlog.N {
 		warnings = append(warnings, fmt.Sprintf(
 			"load.rate is unlimited: %d connections arrive at once and a listen backlog holds at most %d here (net.core.somaxconn); "+
 				"what does not fit retries after a second", n, backlog.N))
 	}
-	warnings = append(warnings, lonely(&plan.Closes)...)
+	warnings = append(warnings, lonely(&plan.Closes, plan.Load.Stages)...)
 	if len(problems) > 0 {
 		return warnings, problems
 	}
 	return warnings, nil
 }
 
+// burst is how many connections the plan opens at one moment, at most: none
+// where a rate paces them.
+func burst(load *scenario.Load, shard scenario.Shard) int {
+	switch {
+	case load.Rate > 0:
+		return 0
+	case len(load.Stages) == 0:
+		return shard.Size(load.Connections)
+	}
+	most, before := 0, 0
+	for _, s := range load.Stages {
+		if s.For == 0 {
+			most = max(most, shard.Size(s.Connections)-shard.Size(before))
+		}
+		before = s.Connections
+	}
+	return most
+}
+
 // lonely warns of triggers for the server as a whole that each connection
 // fires for itself.
-func lonely(closes *scenario.Closes) (warnings []string) {
+func lonely(closes *scenario.Closes, stages []scenario.Stage) (warnings []string) {
+	why := "with closes.shape " + closes.Shape.String() + " each connection of %s fires it; for once for many take wave(10s) or at_end"
 	if kind := closes.Shape.Kind(); kind == scenario.ShapeWave || kind == scenario.ShapeAtEnd {
-		return nil
+		if !falls(stages) {
+			return nil
+		}
+		why = "each connection of %s that a falling stage closes fires it; for once for many make the stage a step (for: 0s)"
 	}
 	for i := range closes.Mix {
 		c := &closes.Mix[i]
 		if c.Trigger.Shared() && !c.Trigger.Names() && c.Weight > 0 {
-			warnings = append(warnings, fmt.Sprintf(
-				"closes.mix[%d].trigger: with closes.shape %s each connection of %s fires it; for once for many take wave(10s) or at_end", i, closes.Shape, c.Name))
+			warnings = append(warnings, fmt.Sprintf("closes.mix[%d].trigger: "+why, i, c.Name))
 		}
 	}
 	return warnings
+}
+
+// falls reports whether a stage takes connections away one after the other.
+func falls(stages []scenario.Stage) bool {
+	before := 0
+	for _, s := range stages {
+		if s.Connections < before && s.For > 0 {
+			return true
+		}
+		before = s.Connections
+	}
+	return false
 }
 
 func portsOf(host proc.Host) int {
