@@ -196,6 +196,9 @@ func sources(keys []scenario.Key, base []setting, file *configFile, env, flags [
 	return from
 }
 
+// staged is the source of what load.stages make.
+const staged = "follows from load.stages"
+
 // settle fills in what a plan leaves to the run: the seed, what is expected of
 // messages, the rules of --rule and the shard.
 func (c *config) settle(f *planFlags) error {
@@ -210,6 +213,13 @@ func (c *config) settle(f *planFlags) error {
 		c.plan.Traffic.Expect, c.sources["traffic.expect"] = scenario.ExpectAny, "default, given target"
 		if c.own {
 			c.plan.Traffic.Expect, c.sources["traffic.expect"] = scenario.ExpectEcho, "default, own target"
+		}
+	}
+	if len(c.plan.Load.Stages) > 0 {
+		for _, key := range []string{"load.connections", "load.duration"} {
+			if c.sources[key] == "default" {
+				c.sources[key] = staged
+			}
 		}
 	}
 	if len(f.rules) > 0 {
@@ -352,6 +362,10 @@ func (c *config) placeOf(key string, file *configFile) string {
 			switch {
 			case strings.HasPrefix(from, "default") || from == "drawn":
 				return ""
+			case from == staged:
+				return c.placeOf("load.stages", file)
+			case len(c.plan.Load.Stages) > 0 && (name == "load.connections" || name == "load.duration"):
+				return from + ", with load.stages of " + c.sources["load.stages"] // the two are at odds
 			case file.has(name) && strings.HasPrefix(from, file.name):
 				return file.where(key) // the entry of the list, not only the list
 			}

@@ -65,7 +65,9 @@ func gateBase() []setting {
 }
 
 // gateFixed is what gate sets, whatever a file says.
-func gateFixed() []setting { return []setting{{"load.duration", "0s", "gate"}} }
+func gateFixed() []setting {
+	return []setting{{"load.duration", "0s", "gate"}, {"load.stages", []any{}, "gate"}, {"load.reconnect", "replace", "gate"}}
+}
 
 func (a *app) gateCommand() *cobra.Command {
 	f := gateFlags{planFlags: planFlags{runs: true, gates: true}}
@@ -77,7 +79,7 @@ func (a *app) gateCommand() *cobra.Command {
 			"command replaced by a free port of 127.0.0.1. FAIL says that b is shown to be worse than the tolerance,\n" +
 			"PASS that it is shown to be better than what must be detected. Both are looked for after 10, 14, 20, 30 and\n" +
 			"50 pairs, and the first that is found ends the gate.\n\n" +
-			"load.duration does not count here: in a slice each connection lives once.\n\n" +
+			"load.duration, load.stages and load.reconnect do not count here: in a slice each connection lives once.\n\n" +
 			"With --baseline it loads nothing: it judges a stored run against those of other jobs, which baseline add has\n" +
 			"collected. Of these flags it takes --metric, --contract, --tolerance, --must-detect, --out and --json. With\n" +
 			"fewer than 8 jobs of the same load on the same kind of host nothing fails.\n\n" +

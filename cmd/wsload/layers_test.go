@@ -138,7 +138,8 @@ func TestTheLayersLieOverEachOther(t *testing.T) {
 	want.Target.Headers = []string{"B: 2"}
 	want.Closes.Mix = []scenario.Close{scenario.DefaultClose(scenario.Abort)}
 	if diff := cmp.Diff(want, plan, cmp.Comparer(func(a, b scenario.Dist) bool { return a == b }),
-		cmp.Comparer(func(a, b scenario.Shape) bool { return a == b })); diff != "" {
+		cmp.Comparer(func(a, b scenario.Shape) bool { return a == b }),
+		cmp.Comparer(func(a, b scenario.Reconnect) bool { return a == b })); diff != "" {
 		t.Errorf("the plan differs (-want +got):\n%s", diff)
 	}
 	from := sources(scenario.Keys(), nil, file, env, flags)

@@ -177,10 +177,28 @@ func newFigures(c *config) figures {
 		}
 		about += closes * max(0, ends-life)
 	}
+	if len(load.Stages) > 0 { // which seldom hold the whole population
+		held, rises := heldBy(load.Stages)
+		// The last life of a slot is cut short, by a half of it on average.
+		about = min(about, max(size, (held/life+rises/2)*share))
+	}
 	if total := uint64(min(about, 1e18)); !math.IsInf(closes, 1) {
 		f.Connections, f.ClosesPerSecond = &total, &closes
 	}
 	return f
+}
+
+// heldBy gives the sum of the seconds that the stages hold connections for, and
+// how many they switch on.
+func heldBy(stages []scenario.Stage) (seconds, rises float64) {
+	before := 0.0
+	for _, s := range stages {
+		next := float64(s.Connections)
+		seconds += (before + next) / 2 * s.For.Seconds()
+		rises += max(0, next-before)
+		before = next
+	}
+	return seconds, rises
 }
 
 // text writes the plan as YAML with the place of each value, and the rest as

@@ -62,6 +62,21 @@ func TestTheFiguresFollowFromThePlan(t *testing.T) {
 			func(p *scenario.Plan) { p.Load = scenario.Load{Connections: 10, Rate: 10} },
 			scenario.Shard{}, 900 * time.Millisecond, 2900*time.Millisecond + 46*time.Second, 10, 5,
 		},
+		"stages": {
+			func(p *scenario.Plan) {
+				p.Load.Rate = 100
+				p.Load.SetStages(scenario.Stage{For: 10 * time.Second, Connections: 100}, scenario.Stage{For: 20 * time.Second, Connections: 100},
+					scenario.Stage{For: 10 * time.Second, Connections: 0})
+			},
+			scenario.Shard{}, 9900 * time.Millisecond, 85 * time.Second, 3000/2 + 100/2, 50,
+		},
+		"stages that are shorter than a life": {
+			func(p *scenario.Plan) {
+				p.Load.Rate = 0
+				p.Load.SetStages(scenario.Stage{Connections: 99}, scenario.Stage{For: time.Second, Connections: 99})
+			},
+			scenario.Shard{Index: 1, Count: 3}, 0, 46 * time.Second, 33, 16.5,
+		},
 		"nothing but the server to hold it back": {
 			func(p *scenario.Plan) {
 				p.Load = scenario.Load{Connections: 10, Duration: time.Second}

@@ -310,12 +310,16 @@ func (p *progress) begin(j *job) {
 	if plan.Load.Rate == 0 {
 		rate = "an unlimited rate"
 	}
+	population := gate.Number(j.shard.Size(plan.Load.Connections), "connection")
+	if n := len(plan.Load.Stages); n > 0 {
+		population = fmt.Sprintf("up to %s in %d stages", population, n)
+	}
 	where := "own server " + j.target
 	if !j.own {
 		redacted := plan.Redacted()
 		where = redacted.Target.URL
 	}
-	p.say(fmt.Sprintf("%s: %s at %s, %s; seed %d", where, gate.Number(j.shard.Size(plan.Load.Connections), "connection"), rate, lasts, plan.Seed))
+	p.say(fmt.Sprintf("%s: %s at %s, %s; seed %d", where, population, rate, lasts, plan.Seed))
 }
 
 // tick shows the state at the end of an interval. A line per second is much
