@@ -51,7 +51,12 @@ func fullPlan(t testing.TB) scenario.Plan {
 			active, waits, fin, crossed, mute, failed, stall, bad,
 			scenario.DefaultClose(scenario.Output), scenario.DefaultClose(scenario.HalfClose), scenario.DefaultClose(scenario.Vanish),
 		}},
-		Limits:   scenario.Limits{Dial: 1, Upgrade: 2 * time.Minute, Close: time.Minute, Fin: 2 * time.Second, Drain: time.Hour},
+		Limits: scenario.Limits{Dial: 1, Upgrade: 2 * time.Minute, Close: time.Minute, Fin: 2 * time.Second, Drain: time.Hour},
+		Faults: scenario.Faults{Toxiproxy: "http://127.0.0.1:8474", Steps: []scenario.Fault{
+			{At: time.Second, For: time.Minute, Latency: 100 * time.Millisecond, Jitter: 20 * time.Millisecond, Leg: scenario.LegUp, Share: 12.5},
+			{Bandwidth: 64_500, Leg: scenario.LegDown, Share: 100}, {Stall: true, Leg: scenario.LegBoth, Share: 100},
+			{At: 2 * time.Second, Cut: scenario.CutSilent, Leg: scenario.LegClient, Share: 0.1},
+		}},
 		Interval: 500 * time.Millisecond,
 		Gate:     scenario.Gate{Rules: []string{"premature.rate == 0"}},
 	}
@@ -95,6 +100,8 @@ limits.upgrade | false | duration | 5s
 limits.close | false | duration | 35s
 limits.fin | false | duration | 1s
 limits.drain | false | duration | 45s
+faults.toxiproxy | false | text | 
+faults.steps | true | list of {at, for, latency, jitter, bandwidth, stall, cut, leg, share} | []
 interval | false | duration | 1s
 gate.rules | true | list of text | []`
 	if got := strings.Join(lines, "\n"); got != want {
@@ -169,6 +176,11 @@ func TestThePlansJSONKeepsTheOrderOfDeclaration(t *testing.T) {
 		`{"name":"output","mode":"output","weight":1,"code":1000,"reason":"done"},` +
 		`{"name":"half_close","mode":"half_close","weight":1},{"name":"vanish","mode":"vanish","weight":1}]},` +
 		`"limits":{"dial":"1ns","upgrade":"2m","close":"1m","fin":"2s","drain":"1h"},` +
+		`"faults":{"toxiproxy":"http://127.0.0.1:8474","steps":[` +
+		`{"at":"1s","for":"1m","latency":"100ms","jitter":"20ms","leg":"up","share":"12.5%"},` +
+		`{"at":"0s","for":"0s","bandwidth":"64500b/s","leg":"down","share":"100%"},` +
+		`{"at":"0s","for":"0s","stall":true,"leg":"both","share":"100%"},` +
+		`{"at":"2s","cut":"silent","leg":"client","share":"0.1%"}]},` +
 		`"interval":"500ms","gate":{"rules":["premature.rate == 0"]}}`
 	if string(data) != want {
 		t.Errorf("got\n%s\nwant\n%s", data, want)

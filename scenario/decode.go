@@ -130,6 +130,8 @@ func listExample(t reflect.Type) string {
 		return "[{for: 1m, connections: 1000}, {for: 1m, connections: 0}]"
 	case reflect.TypeFor[Step]():
 		return `[{send: "hello", expect: "welcome"}]`
+	case reflect.TypeFor[Fault]():
+		return "[{at: 10s, for: 5s, latency: 100ms}, {at: 20s, cut: rst, share: 50%}]"
 	}
 	return `["one", "two"], or ["one"] for a single entry`
 }
@@ -143,6 +145,8 @@ func (d *decoder) element(key string, dst reflect.Value, src any) {
 	switch element := dst.Addr().Interface().(type) {
 	case *Step:
 		element.Within = stepWithin
+	case *Fault:
+		*element = DefaultFault()
 	case *Close:
 		*element = closeDefaults(tree)
 	case *Stage: // a key forgotten would be a step, or the end of all connections

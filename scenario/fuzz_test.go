@@ -29,6 +29,8 @@ func FuzzDecode(f *testing.F) {
 		`{"closes":{"mix":[{"mode":"passive","reply_delay":"35s","trigger":{"http":"http://h/ #x","exec":" "}}]}}`,
 		`{"closes":{"mix":[{"mode":"mute","trigger":{"exec":"curl -u a:b --token 'x y' -H \"Authorization: Basic z\" http://c:d@h"}}]}}`,
 		`{"closes":{"mix":[{"mode":"bad_close","payload":"code-1015"},{"mode":"stall","for":"1m"},{"mode":"passive","trigger":{"violate":"rsv"}}]}}`,
+		`{"faults":{"toxiproxy":"http://u:p@${HOST}/?key=a","steps":[{"at":"1s","latency":"5ms","jitter":"5ms","leg":"up","share":"5e-1%"},{"bandwidth":"1.5mb/s"}]}}`,
+		`{"faults":{"steps":[null,{"cut":"fin","leg":"server","for":"1s"},{"stall":true,"bandwidth":"0"},{"jitter":"1s","share":50}]}}`,
 		`{"closes":{"mix":[{"mode":"abort","how":"fin","when":"receiving"},{"mode":"half_close","payload":""},{"mode":"vanish","weight":0}]}}`,
 		`{"load":{"rate":0,"stages":[{"for":"1m","connections":40},{"for":"0s","connections":5},{"for":"1ns","connections":9}]}}`,
 		`{"load":{"stages":[{"for":"60s","connections":1e2}],"connections":100,"duration":"1m","reconnect":"backoff(1s,30s)"}}`,

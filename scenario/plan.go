@@ -25,6 +25,7 @@ type Plan struct {
 	Traffic  Traffic       `key:"traffic"`
 	Closes   Closes        `key:"closes"`
 	Limits   Limits        `key:"limits"`
+	Faults   Faults        `key:"faults"`   // of the path to the target
 	Interval time.Duration `key:"interval"` // span of one interval summary at the start of a run
 	Gate     Gate          `key:"gate"`
 }

@@ -21,6 +21,7 @@ const mask = "***"
 func (p *Plan) Redacted() Plan {
 	r := p.clone()
 	r.Target.URL = maskURL(r.Target.URL)
+	r.Faults.Toxiproxy = maskURL(r.Faults.Toxiproxy)
 	for i, header := range r.Target.Headers {
 		r.Target.Headers[i] = maskHeader(header)
 	}
@@ -65,6 +66,7 @@ func (p *Plan) Secrets() []string {
 		add(value, value[strings.LastIndexByte(value, ' ')+1:])
 	}
 	add(urlSecrets(p.Target.URL)...)
+	add(urlSecrets(p.Faults.Toxiproxy)...)
 	for _, step := range p.OnOpen {
 		_, sent := maskMessage(step.Send)
 		_, expected := maskMessage(step.Expect)
@@ -120,7 +122,7 @@ func maskAt(key, text string) string {
 		return maskHeader(text)
 	case strings.HasPrefix(key, "target.subprotocols"):
 		return maskProtocol(text)
-	case key == "target" || key == "target.url":
+	case key == "target" || key == "target.url" || key == "faults" || key == "faults.toxiproxy":
 		if isUnclear(text) {
 			return mask
 		}

@@ -35,7 +35,7 @@ func Expand(s string, n uint64) string {
 
 // ExpandEnv gives p with every ${VAR} replaced by what lookup says, as
 // os.LookupEnv does. It replaces in target.url, connect_to, headers and the
-// paths of target.tls, in on_open and in triggers. A value is taken literally:
+// paths of target.tls, in on_open, in triggers and in faults.toxiproxy. A value is taken literally:
 // a ${VAR} inside it is not replaced.
 //
 // The error is problem.List, one for each variable that is not set; its text then
@@ -118,7 +118,7 @@ func (p *Plan) templates() []templated {
 			templated{key: key + "http", text: &trigger.HTTP, perN: true},
 			templated{key: key + "exec", text: &trigger.Exec, perN: true})
 	}
-	return list
+	return append(list, templated{key: "faults.toxiproxy", text: &p.Faults.Toxiproxy})
 }
 
 // A reference is a {{name}} or a ${name} in a text.
@@ -202,6 +202,7 @@ func (p *Plan) clone() Plan {
 	c.Target.Subprotocols = slices.Clone(p.Target.Subprotocols)
 	c.Target.LocalAddrs = slices.Clone(p.Target.LocalAddrs)
 	c.Closes.Mix = slices.Clone(p.Closes.Mix)
+	c.Faults.Steps = slices.Clone(p.Faults.Steps)
 	c.Gate.Rules = slices.Clone(p.Gate.Rules)
 	return c
 }

@@ -35,6 +35,8 @@ func (p *Plan) Validate() error {
 	c.references(p, "closes.")
 	c.closes(p)
 	c.limits(&p.Limits)
+	c.references(p, "faults.")
+	c.faults(p)
 	c.span("interval", p.Interval, 100*time.Millisecond, time.Hour, "")
 	for i, rule := range p.Gate.Rules {
 		if strings.TrimSpace(rule) == "" {
