@@ -8,7 +8,8 @@
 // wire (internal/wire, with the marks in messages and the frames that break the
 // rules, internal/mark and internal/badframe), facts about the host (internal/proc), the stored form of
 // single connections (internal/trace), processes that end when they should
-// (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell), the files of results (internal/store) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
+// (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell), the faults of the path to
+// it (internal/relay), the files of results (internal/store) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
 // happened (stats), how a connection is judged (internal/verdict) and the server
 // (internal/target), then the package that does it (runner) and the stored form (internal/result), then what holds both ends' books against each other
 // (internal/books), what judges runs (internal/gate, and internal/judge for
@@ -33,6 +34,7 @@
 //	internal/trace      <- nothing
 //	internal/launch     <- internal/proc
 //	internal/trigger    <- internal/launch
+//	internal/relay      <- scenario, scenario/problem
 //	internal/arch       <- nothing
 //	internal/store      <- nothing
 //	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
@@ -55,7 +57,7 @@
 //	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/viper, github.com/go-viper/mapstructure/v2, go.yaml.in/yaml/v3, golang.org/x/term
 //	scripts/bench/bareloop <- internal/proc
 //	scripts/fidelity    <- internal/trace
-//	any test            <- internal/memnet, internal/target, github.com/coder/websocket, github.com/rogpeppe/go-internal, go.uber.org/goleak, github.com/google/go-cmp
+//	any test            <- internal/memnet, internal/target, internal/relay, github.com/coder/websocket, github.com/rogpeppe/go-internal, go.uber.org/goleak, github.com/google/go-cmp
 //
 // # The other rules
 //
