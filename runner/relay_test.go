@@ -1,0 +1,71 @@
+package runner
+
+import (
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wsload/wsload/internal/relay"
+	"github.com/wsload/wsload/internal/target"
+	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/stats"
+)
+
+// mayDiffer reports whether a class may be another one through a relay without
+// a fault. An answer to a server that has closed its socket is acknowledged by
+// the relay's kernel; so the server's RST for it comes too late to count.
+func mayDiffer(b bout, straight, through stats.Class) bool {
+	return b.path == "/close-before-reading-reply" && straight == stats.CleanRST && through == stats.Clean
+}
+
+// TestARelayWithoutAFaultIsNotSeenInAnyClass plays each path of the target and
+// each mode twice, straight and through a relay.
+func TestARelayWithoutAFaultIsNotSeenInAnyClass(t *testing.T) {
+	addr, _ := serve(t)
+	through, err := relay.Start(t.Context(), relay.Options{Upstream: addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := bouts()
+	for _, path := range target.Paths() {
+		for _, entry := range []scenario.Close{active(), passive(), abort(), abortFIN()} {
+			all = append(all, bout{path: path, entry: entry})
+		}
+	}
+	const each = 3
+	type pair [2]*Result
+	results, errs := make([]pair, len(all)), make([][2]error, len(all))
+	var runs sync.WaitGroup
+	for i, b := range all {
+		for j, to := range []string{"", through.Addr().String()} {
+			plan := once(each, b.entry)
+			plan.Target.URL, plan.Target.ConnectTo = "ws://"+addr+b.path, to
+			plan.Load.Rate = 100
+			plan.Hold, _ = scenario.ParseDist("1500ms") // long after what comes early
+			plan.Limits.Close, plan.Limits.Fin = 4*time.Second, 5*time.Second
+			runs.Go(func() { results[i][j], errs[i][j] = Run(t.Context(), plan, Options{}) })
+		}
+	}
+	runs.Wait()
+	for i, b := range all {
+		t.Run(fmt.Sprintf("%s %s%s%s%s on %s", b.entry.Mode, b.entry.How, b.entry.When, b.entry.Payload, b.entry.Trigger.Violate, b.path), func(t *testing.T) {
+			if errs[i] != [2]error{} {
+				t.Fatal(errs[i])
+			}
+			straight, details := only(t, results[i][0])
+			class, other := only(t, results[i][1])
+			if class != straight && !mayDiffer(b, straight, class) {
+				t.Errorf("through the relay %v %v, straight %v %v: %+v", class, other, straight, details, results[i][1].Total.Exemplars)
+			}
+			if class == straight && !maps.Equal(details, other) {
+				t.Errorf("%v has the details %v through the relay, %v straight", class, other, details)
+			}
+		})
+	}
+	s := through.Stop()
+	if s.Accepted != uint64(each*len(all)) || s.Refused != 0 || s.Open != 0 {
+		t.Errorf("the relay's stats are %+v, want %d connections", s, each*len(all))
+	}
+}
