@@ -27,8 +27,8 @@
 // # Faults
 //
 // A flow asks the path for the weather before each read, and its read has the
-// next change of it as deadline. Latency is a time of departure for each read,
-// never before that of the one before it. Little bandwidth is a read of at most
+// next change of it as deadline. Latency is a time of departure for each read;
+// nothing overtakes. Little bandwidth is a read of at most
 // 20 ms' worth, and none until that time is over. A stall is no read at all. A
 // side whose bytes are not read fills the window of its sender: so the memory
 // of a connection is bounded, at 32 KiB in each direction. With more under way

@@ -107,6 +107,27 @@ func TestAnRSTIsPassedOnWhereTheOtherDirectionHasEnded(t *testing.T) {
 	})
 }
 
+// TestAnRSTBehindAFINThatIsStillUnderWayIsPassedOn has the client's FIN on its
+// way while bytes for the client are answered by an RST.
+func TestAnRSTBehindAFINThatIsStillUnderWayIsPassedOn(t *testing.T) {
+	slow := step(func(f *scenario.Fault) { f.Latency, f.Leg = time.Second, scenario.LegUp })
+	inBench(t, []scenario.Fault{slow}, func(t *testing.T, b *bench) {
+		client, server := b.open(t)
+		client.Close()
+		synctest.Wait()
+		for range 2 {
+			mustWrite(t, server, "x")
+			synctest.Wait()
+		}
+		wantEnd(t, server, io.EOF)
+		wantSince(t, b.path.begin, time.Second)
+		b.wantOpen(t, 0)
+		if _, err := server.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+			t.Errorf("the server's write gives %v, want EPIPE", err)
+		}
+	})
+}
+
 func TestAnRSTPassesBytesThatFoundNoRoom(t *testing.T) {
 	inBench(t, nil, func(t *testing.T, b *bench) {
 		client, server := b.open(t)

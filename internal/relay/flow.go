@@ -37,7 +37,6 @@ type flow struct {
 	src, dst *side
 	queue    queue
 	random   rand.PCG  // jitter
-	last     time.Time // the latest due time: nothing overtakes
 	free     time.Time // when the bandwidth has room again
 	armed    time.Time // the deadline of the next read
 	patient  time.Time // the deadline of the next write
@@ -139,17 +138,14 @@ func (f *flow) accept(p []byte, w weather) bool {
 	return true
 }
 
-// due is when something leaves that came now: in order, whatever the jitter.
+// due is when something leaves that came now, or with what came before it where
+// that leaves later.
 func (f *flow) due(now time.Time, w weather) time.Time {
 	due := now.Add(w.latency)
 	if w.jitter > 0 {
 		spread := float64(f.random.Uint64()>>11)/(1<<52) - 1 // from -1 to 1
 		due = due.Add(time.Duration(spread * float64(w.jitter)))
 	}
-	if due.Before(f.last) {
-		due = f.last
-	}
-	f.last = due
 	return due
 }
 
