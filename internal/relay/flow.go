@@ -46,7 +46,8 @@ type flow struct {
 // run carries the bytes until the direction or the link has ended.
 func (f *flow) run() {
 	defer f.queue.free(&f.l.r.rings)
-	buf := make([]byte, chunkSize)
+	buf := f.l.r.chunks.Get().(*[chunkSize]byte)
+	defer f.l.r.chunks.Put(buf)
 	stalled := uint64(0) // the steps of a stall under way
 	for {
 		now := time.Now()

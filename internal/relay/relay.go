@@ -58,10 +58,11 @@ type Step struct {
 
 // A Relay stands between clients and a server. It is made by Start.
 type Relay struct {
-	path  *path
-	ln    net.Listener
-	dial  func(ctx context.Context, client net.Addr) (tcpConn, error)
-	rings sync.Pool // of *[queueSize]byte
+	path   *path
+	ln     net.Listener
+	dial   func(ctx context.Context, client net.Addr) (tcpConn, error)
+	chunks sync.Pool // of *[chunkSize]byte
+	rings  sync.Pool // of *[queueSize]byte
 
 	ctx      context.Context // ends connections under way to the server
 	cancel   context.CancelFunc
@@ -104,7 +105,8 @@ func Start(ctx context.Context, o Options) (*Relay, error) {
 func start(ctx context.Context, o Options, ln net.Listener, dial func(context.Context, net.Addr) (tcpConn, error)) *Relay {
 	r := &Relay{
 		path: newPath(&o), ln: ln, dial: dial, stopping: make(chan struct{}), links: make(map[*link]struct{}),
-		rings: sync.Pool{New: func() any { return new([queueSize]byte) }},
+		chunks: sync.Pool{New: func() any { return new([chunkSize]byte) }},
+		rings:  sync.Pool{New: func() any { return new([queueSize]byte) }},
 	}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	r.unwatch = context.AfterFunc(ctx, func() { r.proceed(killed) })
