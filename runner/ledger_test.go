@@ -17,11 +17,16 @@ import (
 // ledger, to be read once nothing is open.
 func serve(t *testing.T) (addr string, ledger func() target.Ledger) {
 	t.Helper()
+	return serveBy(t, &target.Server{})
+}
+
+// serveBy is serve with a server of the test's own.
+func serveBy(t *testing.T, server *target.Server) (addr string, ledger func() target.Ledger) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &target.Server{}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- server.Serve(ctx, ln) }()
