@@ -9,7 +9,7 @@ import (
 )
 
 func TestAQueueGivesTheBytesInOrderAndItsMemoryBack(t *testing.T) {
-	made := 0
+	made, filled := 0, 0
 	pool := sync.Pool{New: func() any { made++; return new([queueSize]byte) }}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
@@ -21,6 +21,9 @@ func TestAQueueGivesTheBytesInOrderAndItsMemoryBack(t *testing.T) {
 					p[i] = byte(random.Uint32())
 				}
 				want.Write(p)
+				if q.ring == nil {
+					filled++
+				}
 				q.add(p, time.Unix(1, 0), &pool)
 			} else if !q.empty() {
 				p, _ := q.next()
@@ -45,8 +48,8 @@ func TestAQueueGivesTheBytesInOrderAndItsMemoryBack(t *testing.T) {
 			t.Fatalf("an empty queue holds %d bytes and memory %v", q.held, q.ring != nil)
 		}
 	}
-	if made > 10 {
-		t.Errorf("%d rings were made for 50 queues, one after the other", made)
+	if made > filled/2 { // a pool may lose some, and does so on purpose under the race detector
+		t.Errorf("%d rings were made to be filled %d times, one after the other", made, filled)
 	}
 }
 
