@@ -1,6 +1,10 @@
 package proc
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
 
 // Unlimited is the value of a limit that is switched off.
 const Unlimited = math.MaxInt64
@@ -12,7 +16,30 @@ type Fact struct {
 	OK bool
 }
 
-func known(n int64) Fact { return Fact{N: n, OK: true} }
+// Known returns a Fact that is known.
+func Known(n int64) Fact { return Fact{N: n, OK: true} }
+
+// MarshalJSON writes the number, or null where it is unknown.
+func (f Fact) MarshalJSON() ([]byte, error) {
+	if !f.OK {
+		return []byte("null"), nil
+	}
+	return strconv.AppendInt(nil, f.N, 10), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (f *Fact) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*f = Fact{}
+		return nil
+	}
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return fmt.Errorf("read fact: %w (give a whole number or null)", err)
+	}
+	*f = Known(n)
+	return nil
+}
 
 // Host holds the facts of the host that limit its connections. On Linux they
 // are those of the process's network namespace.
@@ -42,13 +69,15 @@ func (p Ports) Count() int {
 	return max(p.High-p.Low+1-p.Reserved, 0)
 }
 
-// Process holds the facts of this process.
+// Process holds the facts of one process.
 type Process struct {
 	Descriptors Fact // open now
 	SoftLimit   Fact // most open descriptors (RLIMIT_NOFILE); Go raises it to HardLimit at start
 	HardLimit   Fact // what SoftLimit may be raised to without privilege
 	RSS         Fact // memory in use, bytes
+	Threads     Fact
 	CPU         Fact // user and system time used so far, ns
+	Started     Fact // clock ticks from boot to its start: with the pid it tells a process from its successors
 }
 
 // Group holds the facts of a process group: of a server with its children.
@@ -65,7 +94,8 @@ func ReadHost() Host { return readHost() }
 // be called every second: a few system calls, a directory listing on Linux
 // before 6.2.
 func Self() Process {
-	process := Process{Descriptors: descriptors(), RSS: rss("self"), CPU: cpu()}
+	process := self()
+	process.CPU = cpu()
 	process.SoftLimit, process.HardLimit = descriptorLimits()
 	return process
 }

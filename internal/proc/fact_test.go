@@ -1,6 +1,9 @@
 package proc
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
 func TestAnUnknownPortRangeHoldsNoConnections(t *testing.T) {
 	for name, row := range map[string]struct {
@@ -17,5 +20,22 @@ func TestAnUnknownPortRangeHoldsNoConnections(t *testing.T) {
 		if got := row.ports.Count(); got != row.want {
 			t.Errorf("%s: %d, want %d", name, got, row.want)
 		}
+	}
+}
+
+func TestAFactIsWrittenAsItsNumberOrNull(t *testing.T) {
+	for text, fact := range map[string]Fact{"null": {}, "0": Known(0), "-3": Known(-3), "9223372036854775807": Known(Unlimited)} {
+		got, err := json.Marshal(fact)
+		if err != nil || string(got) != text {
+			t.Errorf("%+v is written %s, %v, want %s", fact, got, err, text)
+		}
+		back := Known(7) // what was there before does not matter
+		if err := json.Unmarshal([]byte(text), &back); err != nil || back != fact {
+			t.Errorf("%s is read as %+v, %v, want %+v", text, back, err, fact)
+		}
+	}
+	var f Fact
+	if err := json.Unmarshal([]byte(`"many"`), &f); err == nil {
+		t.Error("a text was read as a fact")
 	}
 }

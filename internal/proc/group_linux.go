@@ -20,7 +20,7 @@ func groupOf(procfs fs.FS, group int) Group {
 	if err != nil {
 		return Group{}
 	}
-	all := Group{Alive: known(0), RSS: known(0), CPU: known(0)}
+	all := Group{Alive: Known(0), RSS: Known(0), CPU: Known(0)}
 	for _, e := range entries {
 		pid := e.Name()
 		if pid[0] < '0' || pid[0] > '9' {
@@ -47,9 +47,11 @@ func groupOf(procfs fs.FS, group int) Group {
 
 // A stat is what matters here of the line of a process.
 type stat struct {
-	group int64
-	ended bool  // its parent has not taken notice yet
-	cpu   int64 // of it and of its children that were waited for, in ns
+	group    int64
+	ended    bool  // its parent has not taken notice yet
+	own, cpu int64 // of it alone, and with its children that were waited for, in ns
+	threads  Fact
+	started  Fact // in ticks from boot
 }
 
 // parseStat reads a line like "7 (a name) S 1 7 …". The name may hold anything,
@@ -65,8 +67,14 @@ func parseStat(text string) (stat, bool) {
 		return stat{}, false
 	}
 	s := stat{group: group, ended: fields[0] == "Z" || fields[0] == "X"}
-	for _, field := range fields[11:15] { // utime, stime, cutime, cstime
+	for i, field := range fields[11:15] { // utime, stime, cutime, cstime
 		s.cpu += parse(field).N * (1e9 / ticks)
+		if i == 1 {
+			s.own = s.cpu
+		}
+	}
+	if len(fields) > 19 {
+		s.threads, s.started = parse(fields[17]), parse(fields[19])
 	}
 	return s, true
 }

@@ -19,11 +19,11 @@ func TestAGroupIsTheSumOfItsProcesses(t *testing.T) {
 		"12/stat":   file("12 (short) S 7 7"),
 		"self/stat": file("7 (sh) S 1 7 7 0 -1 0 0 0 0 0 1 2 30 40 20 0 1 0 0"),
 	}
-	want := Group{Alive: known(2), RSS: known(15 * page), CPU: known((73 + 300 + 4) * 10_000_000)}
+	want := Group{Alive: Known(2), RSS: Known(15 * page), CPU: Known((73 + 300 + 4) * 10_000_000)}
 	if got := groupOf(procfs, 7); got != want {
 		t.Errorf("group %+v, want %+v", got, want)
 	}
-	if got := groupOf(procfs, 8); got != (Group{Alive: known(0), RSS: known(0), CPU: known(0)}) {
+	if got := groupOf(procfs, 8); got != (Group{Alive: Known(0), RSS: Known(0), CPU: Known(0)}) {
 		t.Errorf("a group without processes is %+v", got)
 	}
 	if got := groupOf(fstest.MapFS{".": file("")}, 7); got != (Group{}) {

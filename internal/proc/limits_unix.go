@@ -17,7 +17,7 @@ func descriptorLimits() (soft, hard Fact) {
 }
 
 // limitOf gives every platform's infinity (2^63-1 or 2^64-1) as Unlimited.
-func limitOf(n uint64) Fact { return known(int64(min(n, math.MaxInt64))) }
+func limitOf(n uint64) Fact { return Known(int64(min(n, math.MaxInt64))) }
 
 // cpu reads what all threads of the process have used, in ns.
 func cpu() Fact {
@@ -25,5 +25,5 @@ func cpu() Fact {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return Fact{}
 	}
-	return known(usage.Utime.Nano() + usage.Stime.Nano())
+	return Known(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -15,8 +15,6 @@ func rss(pid string) Fact { return residentOf(os.DirFS("/proc"), pid) }
 
 func readHost() Host { return hostOf(os.DirFS("/proc")) }
 
-func descriptors() Fact { return descriptorsOf(os.DirFS("/proc")) }
-
 // hostOf reads the host's facts below procfs, which is /proc.
 func hostOf(procfs fs.FS) Host {
 	return Host{
@@ -43,7 +41,7 @@ func parse(text string) Fact {
 	if err != nil {
 		return Fact{}
 	}
-	return known(n)
+	return Known(n)
 }
 
 // socketCount reads one count from the line of sockstat that looks like
@@ -96,19 +94,6 @@ func overlap(list string, low, high int) (count int) {
 	return count
 }
 
-// descriptorsOf counts this process's open descriptors.
-func descriptorsOf(procfs fs.FS) Fact {
-	// Since Linux 6.2 the size of the directory is the count.
-	if info, err := fs.Stat(procfs, "self/fd"); err == nil && info.Size() > 0 {
-		return known(info.Size())
-	}
-	entries, err := fs.ReadDir(procfs, "self/fd")
-	if err != nil {
-		return Fact{}
-	}
-	return known(int64(len(entries)) - 1) // the listing has one open itself
-}
-
 // residentOf reads the second number of statm, the resident pages.
 func residentOf(procfs fs.FS, pid string) Fact {
 	text, _ := fs.ReadFile(procfs, pid+"/statm")
@@ -120,5 +105,5 @@ func residentOf(procfs fs.FS, pid string) Fact {
 	if !pages.OK {
 		return Fact{}
 	}
-	return known(pages.N * int64(os.Getpagesize()))
+	return Known(pages.N * int64(os.Getpagesize()))
 }

@@ -20,11 +20,11 @@ func TestTheHostIsReadFromProc(t *testing.T) {
 	}
 	want := Host{
 		Ports:         Ports{Low: 32768, High: 60999, Reserved: 2 + 1 + 2, OK: true},
-		Somaxconn:     known(4096),
-		TimeWaitReuse: known(2),
-		TimeWait:      known(31),
-		MaxTimeWait:   known(65536),
-		Orphans:       known(7),
+		Somaxconn:     Known(4096),
+		TimeWaitReuse: Known(2),
+		TimeWait:      Known(31),
+		MaxTimeWait:   Known(65536),
+		Orphans:       Known(7),
 	}
 	if got := hostOf(procfs); got != want {
 		t.Errorf("host %+v, want %+v", got, want)
@@ -54,7 +54,7 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 			if got := residentOf(procfs, "self"); got.OK {
 				t.Errorf("memory %+v, want unknown", got)
 			}
-			if got := descriptorsOf(procfs); got.OK {
+			if got := descriptorsOf(procfs, "self"); got.OK {
 				t.Errorf("descriptors %+v, want unknown", got)
 			}
 		})
@@ -65,7 +65,7 @@ func TestDescriptorsAreCountedFromTheListingWhereTheSizeDoesNotTell(t *testing.T
 	// As before Linux 6.2: the directory has no size, and the listing shows
 	// the descriptor it is read through.
 	procfs := fstest.MapFS{"self/fd/0": file(""), "self/fd/1": file(""), "self/fd/5": file("")}
-	if got := descriptorsOf(procfs); got != known(2) {
+	if got := descriptorsOf(procfs, "self"); got != Known(2) {
 		t.Errorf("descriptors %+v, want 2", got)
 	}
 }

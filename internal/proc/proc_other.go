@@ -6,8 +6,4 @@ package proc
 // platform.
 func RSS(pid int) Fact { return Fact{} }
 
-func rss(string) Fact { return Fact{} }
-
 func readHost() Host { return Host{} }
-
-func descriptors() Fact { return Fact{} }

@@ -1,0 +1,157 @@
+package proc
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// SocketsOn counts the sockets whose own or whose peer's port is this one. It
+// asks the kernel by sock_diag(7), which gives those alone, and where that is
+// refused reads the tables of all sockets, which on a busy host takes tens of
+// milliseconds.
+func SocketsOn(port int) (Sockets, error) {
+	var all Sockets
+	err := scan(os.DirFS("/proc"), port, allStates, func(begin bool, one socket) {
+		if begin {
+			all = Sockets{}
+			return
+		}
+		all.add(port, one)
+	})
+	if err != nil {
+		return Sockets{}, fmt.Errorf("count sockets on port %d: %w", port, err)
+	}
+	return all, nil
+}
+
+// Holders finds the processes that hold a socket listening on a port, in
+// ascending order: several where they inherited it or share the port by
+// SO_REUSEPORT. It looks at the descriptors of every process of the host, which
+// takes milliseconds to tenths of a second.
+func Holders(port int) ([]int, error) {
+	pids, err := holders(os.DirFS("/proc"), port)
+	if err != nil {
+		return nil, fmt.Errorf("find who listens on port %d: %w", port, err)
+	}
+	return pids, nil
+}
+
+func holders(procfs fs.FS, port int) ([]int, error) {
+	wanted := map[string]bool{}
+	err := scan(procfs, port, 1<<Listen, func(begin bool, one socket) {
+		switch {
+		case begin:
+			clear(wanted)
+		case one.local == port:
+			wanted["socket:["+strconv.FormatUint(one.inode, 10)+"]"] = true
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(wanted) == 0 {
+		return nil, errors.New("nobody does in this network namespace (start the server first, or name it by its pid)")
+	}
+	entries, err := fs.ReadDir(procfs, ".")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && holdsOne(procfs, e.Name(), wanted) {
+			pids = append(pids, pid)
+		}
+	}
+	if pids == nil {
+		return nil, errors.New("the process is not visible to this user (run as its user or as root, or name it by its pid)")
+	}
+	slices.Sort(pids)
+	return pids, nil
+}
+
+// holdsOne says whether a process has a descriptor that links to one of the
+// wanted. A process that has ended or may not be looked at has none.
+func holdsOne(procfs fs.FS, pid string, wanted map[string]bool) bool {
+	entries, err := fs.ReadDir(procfs, pid+"/fd")
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		link, err := fs.ReadLink(procfs, pid+"/fd/"+e.Name())
+		return err == nil && wanted[link]
+	})
+}
+
+// scan visits the sockets on a port that are in the states of the mask. Before
+// the first, and once more where it has to begin anew, it calls visit with begin
+// set.
+func scan(procfs fs.FS, port int, mask uint32, visit func(begin bool, one socket)) error {
+	if err := checkPort(port); err != nil {
+		return err
+	}
+	visit(true, socket{})
+	refused := dump(port, mask, func(one socket) { visit(false, one) })
+	if refused == nil {
+		return nil
+	}
+	visit(true, socket{})
+	if err := readTables(procfs, port, mask, func(one socket) { visit(false, one) }); err != nil {
+		return errors.Join(refused, err)
+	}
+	return nil
+}
+
+// readTables reads net/tcp and net/tcp6, which is not there without IPv6.
+func readTables(procfs fs.FS, port int, mask uint32, visit func(socket)) error {
+	for _, name := range []string{"net/tcp", "net/tcp6"} {
+		file, err := procfs.Open(name)
+		if errors.Is(err, fs.ErrNotExist) && name == "net/tcp6" {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		lines := bufio.NewScanner(file)
+		for lines.Scan() {
+			one, ok := parseRow(lines.Text())
+			if ok && mask&(1<<one.state) != 0 && (one.local == port || one.remote == port) {
+				visit(one)
+			}
+		}
+		file.Close()
+		if err := lines.Err(); err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// parseRow reads a line like "0: 0100007F:2328 00000000:0000 0A … 0 0 4711 …":
+// own address, peer's address, state, and the inode as the tenth field.
+func parseRow(text string) (one socket, ok bool) {
+	fields := strings.Fields(text)
+	if len(fields) < 10 {
+		return socket{}, false
+	}
+	local, okLocal := portOf(fields[1])
+	remote, okRemote := portOf(fields[2])
+	state, err := strconv.ParseUint(fields[3], 16, 8)
+	if !okLocal || !okRemote || err != nil || state >= uint64(states) {
+		return socket{}, false
+	}
+	inode, err := strconv.ParseUint(fields[9], 10, 64)
+	return socket{state: State(state), local: local, remote: remote, inode: inode}, err == nil
+}
+
+// portOf reads the port behind the colon, in hexadecimal digits.
+func portOf(address string) (int, bool) {
+	_, digits, _ := strings.Cut(address, ":")
+	port, err := strconv.ParseUint(digits, 16, 16)
+	return int(port), err == nil
+}
