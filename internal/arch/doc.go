@@ -39,7 +39,7 @@
 //	internal/store      <- nothing
 //	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
 //	internal/verdict    <- scenario, stats, internal/wire
-//	internal/target     <- scenario, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
+//	internal/target     <- scenario, stats, internal/proc, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
 //	runner              <- scenario, scenario/problem, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
 //	internal/books      <- scenario, stats, internal/wire, internal/target, runner, internal/result

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/wsload/wsload/internal/proc"
 )
 
 // handler routes requests.
@@ -44,7 +47,7 @@ func listing(all []fault) string {
 		width = max(width, len("/"+f.name))
 	}
 	rows = append(rows,
-		[2]string{"/statz", "the server's own counts, as JSON"},
+		[2]string{"/statz", "the server's own counts and what its process holds, as JSON"},
 		[2]string{"/ended", "how the connections with an id ended, one by one, as JSON: ?after=0 is the next of the answer before"})
 	var b strings.Builder
 	for _, r := range rows {
@@ -92,12 +95,36 @@ func (sv *service) serve(m manners, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// statz answers with the Ledger.
+// Statz is the body of /statz.
+type Statz struct {
+	Ledger
+	Process Process `json:"process"`
+}
+
+// Process is what the server's process holds at the moment, so that a client
+// can see whether it comes back after the load. What the system does not tell
+// is null.
+type Process struct {
+	Descriptors proc.Fact `json:"descriptors"`
+	RSS         proc.Fact `json:"rss"` // bytes
+	Threads     proc.Fact `json:"threads"`
+	Goroutines  int       `json:"goroutines"`
+	CPU         proc.Fact `json:"cpu_ns"` // since the process began
+}
+
+// statz answers with the Ledger and what the process holds.
 func (sv *service) statz(w http.ResponseWriter, _ *http.Request) {
+	self := proc.Self()
 	enc := json.NewEncoder(asJSON(w))
 	enc.SetIndent("", "  ")
 	// An error here is a client that left: nobody is there to hear of it.
-	_ = enc.Encode(sv.Ledger())
+	_ = enc.Encode(Statz{Ledger: sv.Ledger(), Process: Process{
+		Descriptors: self.Descriptors,
+		RSS:         self.RSS,
+		Threads:     self.Threads,
+		Goroutines:  runtime.NumGoroutine(),
+		CPU:         self.CPU,
+	}})
 }
 
 // ended answers with a page of Ends.

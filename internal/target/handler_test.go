@@ -87,11 +87,14 @@ func TestStatzIsTheLedger(t *testing.T) {
       }
     }
   },
-  "since": %q
-}
-`, began.UTC().Format(time.RFC3339))
-		if diff := cmp.Diff(want, body); diff != "" {
+  "since": %q`, began.UTC().Format(time.RFC3339))
+		counts, process, _ := strings.Cut(body, ",\n  \"process\": ")
+		if diff := cmp.Diff(want, counts); diff != "" {
 			t.Errorf("/statz differs (-want +got):\n%s", diff)
+		}
+		var held target.Process
+		if err := json.Unmarshal([]byte(strings.TrimSuffix(process, "}\n")), &held); err != nil || held.Goroutines < 2 {
+			t.Errorf("the process holds %+v, %v in %s", held, err, process)
 		}
 		var decoded target.Ledger
 		if err := json.Unmarshal([]byte(body), &decoded); err != nil {

@@ -30,8 +30,8 @@ const (
 	maxModeName = 32 // bytes
 )
 
-// A Ledger is what the server saw of its connections. It is the body of
-// /statz. At every moment the Opened of all modes are the Ended of all modes
+// A Ledger is what the server saw of its connections. It is the first part of
+// the body of /statz. At every moment the Opened of all modes are the Ended of all modes
 // and Open together.
 type Ledger struct {
 	// Open is the number of connections that have not ended, those included
