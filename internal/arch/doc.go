@@ -6,7 +6,7 @@
 // Imports point one way, so that a package can be read and tested without what
 // stands above it. At the bottom are what to do (scenario, and scenario/problem, which says what is wrong with it), the bytes on the
 // wire (internal/wire, with the marks in messages and the frames that break the
-// rules, internal/mark and internal/badframe), facts about the host (internal/proc), the stored form of
+// rules, internal/mark and internal/badframe), facts about the host (internal/proc), what a server leaks (internal/watch, with those facts), the stored form of
 // single connections (internal/trace), processes that end when they should
 // (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell), the faults of the path to
 // it (internal/relay), the files of results (internal/store) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
@@ -29,6 +29,7 @@
 //	internal/mark       <- nothing
 //	internal/wire       <- internal/mark
 //	internal/badframe   <- internal/wire
+//	internal/watch      <- scenario/problem, internal/proc, github.com/prometheus/common
 //	internal/memnet     <- nothing
 //	internal/proc       <- nothing
 //	internal/trace      <- nothing

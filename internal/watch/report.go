@@ -1,0 +1,168 @@
+package watch
+
+import (
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/wsload/wsload/internal/proc"
+)
+
+// A Report is what a Series says of its target so far.
+type Report struct {
+	Samples  int // in all
+	Failed   int // of these, with a source that did not answer
+	Restarts int // what is judged is what came after the last
+	Load     time.Duration
+	Closes   uint64 // under load, as far as it was sampled
+	Trends   []Trend
+	Returns  []Return
+	// TimeWait are the sockets in TIME_WAIT after the load: on the side that
+	// closed first.
+	TimeWait struct{ Server, Client proc.Fact }
+}
+
+// Report judges what was added so far. It takes some milliseconds.
+func (s *Series) Report() Report {
+	r := Report{Samples: s.samples, Failed: s.failed, Restarts: s.restarts}
+	if n := len(s.load.samples); n > 0 {
+		first, last := s.load.samples[0], s.load.samples[n-1]
+		r.Load, r.Closes = last.At-first.At, last.Closes-min(first.Closes, last.Closes)
+	}
+	for _, q := range Quantities() {
+		r.Trends = append(r.Trends, trendOf(s.load.samples, q))
+		r.Returns = append(r.Returns, s.returnOf(q))
+	}
+	if n := len(s.after.samples); n > 0 {
+		last := s.after.samples[n-1]
+		r.TimeWait.Server, r.TimeWait.Client = last.Server.in(proc.TimeWait), last.Client.in(proc.TimeWait)
+	}
+	return r
+}
+
+// Verdict is Leak where anything leaks, else Unknown where nothing at all could
+// be judged, else None.
+func (r Report) Verdict() Verdict {
+	verdict := Unknown
+	seen := func(v Verdict) {
+		if v == Leak || v == None && verdict == Unknown {
+			verdict = v
+		}
+	}
+	for _, t := range r.Trends {
+		seen(t.Verdict)
+	}
+	for _, back := range r.Returns {
+		seen(back.Verdict)
+	}
+	return verdict
+}
+
+// A Value is a metric as a rule sees it. Where Known is false the others mean
+// nothing. The true value is between Low and High.
+type Value struct {
+	Value, Low, High float64
+	Known            bool
+}
+
+// Names of metrics are made of a quantity's name and these.
+const (
+	leakPrefix    = "leak."
+	hourSuffix    = ".per_hour"
+	thousandPart  = ".per_1000"
+	settledSuffix = ".after_settle"
+)
+
+// Names lists the metrics of Values, in the order of Quantities.
+func Names() []string {
+	var names []string
+	for _, q := range Quantities() {
+		names = append(names, leakPrefix+q.Name+hourSuffix, leakPrefix+q.Name+thousandPart, q.Name+settledSuffix)
+	}
+	return names
+}
+
+// Values gives the metrics by name, bytes for memory: leak.fds.per_1000 is how
+// many descriptors grew with each 1,000 connections that ended,
+// leak.rss.per_hour how many bytes with each hour of load, and
+// close_wait.after_settle how many sockets were there after the load that were
+// not before. All Names are in it.
+func (r Report) Values() map[string]Value {
+	all := map[string]Value{}
+	for _, t := range r.Trends {
+		all[leakPrefix+t.Quantity.Name+hourSuffix] = Value{t.PerHour.Value, t.PerHour.Low, t.PerHour.High, t.PerHour.OK}
+		all[leakPrefix+t.Quantity.Name+thousandPart] = Value{t.Per1000.Value, t.Per1000.Low, t.Per1000.High, t.Per1000.OK}
+	}
+	for _, back := range r.Returns {
+		v := Value{Known: !math.IsNaN(back.Missing)}
+		if v.Known {
+			v.Value, v.Low, v.High = back.Missing, max(back.Missing-back.Noise, 0), back.Missing+back.Noise
+		}
+		all[back.Quantity.Name+settledSuffix] = v
+	}
+	return all
+}
+
+// MarshalJSON writes the slope, or null where it is unknown.
+func (s Slope) MarshalJSON() ([]byte, error) {
+	if !s.OK {
+		return []byte("null"), nil
+	}
+	return json.Marshal(struct {
+		Value float64 `json:"value"`
+		Low   float64 `json:"low"`
+		High  float64 `json:"high"`
+	}{s.Value, s.Low, s.High})
+}
+
+// MarshalJSON writes the trend with the name of its quantity.
+func (t Trend) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		What    string        `json:"what"`
+		Verdict Verdict       `json:"verdict"`
+		Reason  string        `json:"reason"`
+		PerHour Slope         `json:"per_hour"`
+		Per1000 Slope         `json:"per_1000"`
+		From    time.Duration `json:"from_ns"`
+		To      time.Duration `json:"to_ns"`
+	}{t.Quantity.Name, t.Verdict, t.Reason, t.PerHour, t.Per1000, t.From, t.To})
+}
+
+// MarshalJSON writes the return with the name of its quantity, null for what is
+// unknown.
+func (r Return) MarshalJSON() ([]byte, error) {
+	known := func(v float64) *float64 {
+		if math.IsNaN(v) {
+			return nil
+		}
+		return &v
+	}
+	return json.Marshal(struct {
+		What    string   `json:"what"`
+		Verdict Verdict  `json:"verdict"`
+		Reason  string   `json:"reason"`
+		Before  *float64 `json:"before"`
+		After   *float64 `json:"after"`
+		Missing *float64 `json:"missing"`
+		Floor   float64  `json:"floor"`
+	}{r.Quantity.Name, r.Verdict, r.Reason, known(r.Before), known(r.After), known(r.Missing), r.Floor})
+}
+
+// MarshalJSON writes all findings.
+func (r Report) MarshalJSON() ([]byte, error) {
+	type sides struct {
+		Server proc.Fact `json:"server"`
+		Client proc.Fact `json:"client"`
+	}
+	return json.Marshal(struct {
+		Verdict  Verdict       `json:"verdict"`
+		Samples  int           `json:"samples"`
+		Failed   int           `json:"failed"`
+		Restarts int           `json:"restarts"`
+		Load     time.Duration `json:"load_ns"`
+		Closes   uint64        `json:"closes"`
+		Trends   []Trend       `json:"trends"`
+		Returns  []Return      `json:"returns"`
+		TimeWait sides         `json:"time_wait"`
+	}{r.Verdict(), r.Samples, r.Failed, r.Restarts, r.Load, r.Closes, r.Trends, r.Returns, sides(r.TimeWait)})
+}
