@@ -160,11 +160,12 @@ func (t *Trend) judge(axis []block, whole, late, apart Slope) (Verdict, string) 
 		ys[i] = b.y
 	}
 	floor := max(q.grown, q.grownShare*median(ys))
+	bent := levelled(whole, late) || stepped(whole, apart)
 	switch {
-	case whole.Low <= 0 && growth >= max(floor, scatter(axis, whole.Value)):
+	case whole.Low <= 0 && !bent && growth >= max(floor, scatter(axis, whole.Value)):
 		return Unknown, fmt.Sprintf("grew by %s, not surely more than by chance: load for longer", q.some(growth))
 	case whole.Low <= 0:
-		return None, "no more than by chance"
+		return None, "no steady growth"
 	case growth < floor:
 		return None, fmt.Sprintf("%s in all, less than the %s that count", q.some(growth), q.spell(floor))
 	case levelled(whole, late):
