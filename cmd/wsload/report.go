@@ -37,8 +37,9 @@ func (a *app) reportCommand() *cobra.Command {
 			"was killed held back for a longer line is read from FILE.tail.\n\n" +
 			"Formats: text for people; json; md, a comment on a pull request or the summary of a job; junit, XML with a\n" +
 			"case for each rule or metric; annotations, commands of GitHub's runner; gobench, which benchstat reads.\n\n" +
-			"Rules of the run's plan are judged anew and shown. With --rule more are judged, and then the exit code is\n" +
-			"the verdict: 3 fail, 4 inconclusive, 5 not measured. Without it rendering a failure is no failure.\n\n" +
+			"Rules of the run's plan are judged anew and shown, with a warning where the run ended with another verdict.\n" +
+			"With --rule more are judged, and then the exit code is the verdict: 3 fail, 4 inconclusive, 5 not measured.\n" +
+			"Without it rendering a failure is no failure.\n\n" +
 			"--view wire says what passed on the wire. --view dotnet says what System.Net.WebSockets would have made of\n" +
 			"it: the WebSocketError and WebSocketState of each class, per call, and InvalidState by cause. It is a text.",
 		Example: "  wsload report run.jsonl\n" +

@@ -39,7 +39,9 @@ func Read(texts []string, mix []stats.Entry) ([]rule.Rule, error) {
 // Document judges a run by the rules of its plan and by more, and puts what
 // they say into its Rules and its Verdict. Without any rule it changes nothing.
 // A run that is not whole does not pass: what is missing may be what went
-// wrong. The error is of numbers that cannot be read, or of a rule in the plan.
+// wrong. Where the run ended with another verdict than the rules of its plan
+// give, a warning of the document says so. The error is of numbers that cannot
+// be read, or of a rule in the plan.
 func Document(doc *result.Document, more []rule.Rule) error {
 	plan := readPlan(doc.Plan)
 	rules, err := Read(plan.rules, doc.Mix)
@@ -60,6 +62,9 @@ func Document(doc *result.Document, more []rule.Rule) error {
 	if !doc.Complete {
 		verdict = gate.Overall([]gate.Verdict{verdict, gate.NotComparable})
 	}
+	if warning := differs(doc, results[:len(plan.rules)]); warning != "" {
+		doc.Warnings = append(doc.Warnings, warning)
+	}
 	doc.Rules, doc.Verdict = make([]json.RawMessage, len(results)), string(verdict)
 	for i, r := range results {
 		if doc.Rules[i], err = json.Marshal(r); err != nil {
@@ -67,6 +72,29 @@ func Document(doc *result.Document, more []rule.Rule) error {
 		}
 	}
 	return nil
+}
+
+// differs says how the verdict that a run ended with is another than what the
+// rules of its plan give, "" where it is not. Shards judge their parts, which
+// says nothing about the whole, and a stream without an end line says nothing.
+func differs(doc *result.Document, own []rule.Result) string {
+	if len(own) == 0 || len(doc.Shards) != 1 || doc.Shards[0].Shard != "1/1" || doc.Shards[0].Cause == "" {
+		return ""
+	}
+	var parts []gate.Verdict
+	for _, r := range own {
+		parts = append(parts, r.Verdict)
+	}
+	if !doc.Complete {
+		parts = append(parts, gate.NotComparable)
+	}
+	verdict := gate.Overall(parts)
+	if string(verdict) == doc.Verdict {
+		return ""
+	}
+	spoken := func(v string) string { return strings.ReplaceAll(v, "_", " ") }
+	return fmt.Sprintf("the run ended with the verdict %s by wsload %s, and judged again its rules give %s (another version judges otherwise, or the file was changed)",
+		spoken(doc.Verdict), doc.Env.Version, spoken(string(verdict)))
 }
 
 // planned is what a stored plan says about judging. The zero value stands for a

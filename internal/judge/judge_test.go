@@ -104,6 +104,35 @@ func TestARunThatIsNotWholeDoesNotPass(t *testing.T) {
 	}
 }
 
+func TestAVerdictThatIsAnotherThanThatOfTheRunIsTold(t *testing.T) {
+	const plan = `{"gate":{"rules":["unexpected.rate == 0"]}}`
+	for _, c := range []struct {
+		stored string
+		change func(*result.Document)
+		told   bool
+	}{
+		{"pass", func(*result.Document) {}, false},
+		{"fail", func(*result.Document) {}, true},
+		{"none", func(*result.Document) {}, true},
+		{"pass", func(d *result.Document) { d.Complete = false }, true},
+		{"not_comparable", func(d *result.Document) { d.Complete = false }, false},
+		{"fail", func(d *result.Document) { d.Shards[0].Shard = "1/2" }, false},
+		{"fail", func(d *result.Document) { d.Shards = append(d.Shards, d.Shards[0]) }, false},
+		{"none", func(d *result.Document) { d.Shards[0].Cause = "" }, false}, // no end line
+		{"none", func(d *result.Document) { d.Plan = json.RawMessage(`{}`) }, false},
+	} {
+		doc := run(t, plan, time.Millisecond)
+		doc.Verdict, doc.Env.Version = c.stored, "v9"
+		c.change(doc)
+		judged(t, doc, "unexpected.rate > 0") // which fails, and was not the run's
+		if told := len(doc.Warnings) > 0; told != c.told {
+			t.Errorf("stored %s, complete %t, %+v: %q", c.stored, doc.Complete, doc.Shards, doc.Warnings)
+		} else if told && !strings.HasPrefix(doc.Warnings[0], "the run ended with the verdict "+c.stored+" by wsload v9, and judged again its rules give ") {
+			t.Error(doc.Warnings[0])
+		}
+	}
+}
+
 func TestTheIntervalsOfARunAreTheRoundsOfItsRules(t *testing.T) {
 	ms := time.Millisecond
 	steady := judged(t, run(t, `{}`, 5*ms, 5*ms, 5*ms, 5*ms, 5*ms, 5*ms, 5*ms, 5*ms), "close_handshake.p50 < 6ms")
