@@ -219,10 +219,11 @@ func (c *checker) request(key string, t *Trigger) {
 
 func (c *checker) command(key, command string) {
 	switch {
-	case hasVariable(command) || c.problems.Covers(key):
+	case c.problems.Covers(key):
+	case strings.ContainsRune(command, 0): // whatever its variables are
+		c.refuse(key, command, "has a NUL, which no command can", "remove it")
+	case hasVariable(command):
 	case strings.TrimSpace(command) == "":
 		c.refuse(key, command, "the command is blank", "write it, or choose another trigger")
-	case strings.ContainsRune(command, 0):
-		c.refuse(key, command, "has a NUL, which no command can", "remove it")
 	}
 }

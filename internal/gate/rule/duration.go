@@ -83,7 +83,9 @@ func (r Rule) findDuration(run Run) finding {
 		r.quantileLimits(&f, s, run)
 		r.widen(&f, run)
 	}
-	f.doubt = r.doubt(f, s, run)
+	if f.doubt = r.doubt(f, s, run); f.early && run.look > 0 {
+		f.doubt = tooEarly
+	}
 	return f
 }
 
@@ -136,7 +138,7 @@ func (r Rule) late(s metric.Sample, run Run) float64 {
 // quantileLimits sets the interval by order statistics.
 func (r Rule) quantileLimits(f *finding, s metric.Sample, run Run) {
 	q := r.metric.Quant()
-	low, high := quantileRanks(q, s.N())
+	low, high := quantileRanks(q, s.N(), run.level())
 	f.low = 0
 	if low > 0 {
 		if d, ok := s.At(low); ok {
@@ -159,9 +161,10 @@ func (r Rule) widen(f *finding, run Run) {
 	values, unbounded := r.rounds(run)
 	if len(values) < minRounds {
 		f.basis += "; sampling error only"
+		f.early = true
 		return
 	}
-	in := rank.Centre(values, level, rank.Geometric)
+	in := rank.Centre(values, run.level(), rank.Geometric)
 	f.low, f.high = min(f.low, in.Low), max(f.high, in.High)
 	if in.High >= unbounded {
 		f.high = math.Inf(1)

@@ -11,14 +11,15 @@ import (
 	"github.com/wsload/wsload/internal/gate/metric"
 )
 
-// level is the probability with which each end of an interval may be wrong.
+// level is the probability with which each end of an interval may be wrong, in
+// a run that is over.
 const level = 0.05
 
 // quantileRanks returns which of n attempts in ascending order enclose a
 // quantile of what they were drawn from. The lower is above it with a
-// probability of at most level and the upper below it as rarely. low is 0 and
+// probability of at most the level and the upper below it as rarely. low is 0 and
 // high n+1 where n attempts are too few for that end.
-func quantileRanks(q metric.Quant, n uint64) (low, high uint64) {
+func quantileRanks(q metric.Quant, n uint64, level float64) (low, high uint64) {
 	below := distuv.Binomial{N: float64(n), P: q.Float()} // attempts below the quantile
 	most := sort.Search(int(n), func(k int) bool { return below.CDF(float64(k)) > level })
 	least := sort.Search(int(n), func(k int) bool { return 1-below.CDF(float64(k)) <= level })
@@ -37,7 +38,9 @@ func attemptsFor(q metric.Quant) uint64 {
 // of n attempts come from. Neither need be whole. The limits are rounded,
 // so that a last bit that another processor computes differently does not
 // matter.
-func ShareLimits(x, n float64) (low, high float64) {
+func ShareLimits(x, n float64) (low, high float64) { return shareLimits(x, n, level) }
+
+func shareLimits(x, n, level float64) (low, high float64) {
 	high = 1
 	switch {
 	case x > 0 && x < n:
@@ -83,13 +86,12 @@ func (r Rule) attemptsToDecide(rate, dispersion float64) uint64 {
 // that come singly: 1 if they do, more where they come in bursts. It is 1 for
 // too few rounds to tell.
 func dispersion(tallies []metric.Tally) float64 {
-	var x, n, rounds float64
+	sum, rounds := metric.Tally{}, measured(tallies)
 	for _, t := range tallies {
-		if t.Of > 0 {
-			x, n, rounds = x+float64(t.N), n+float64(t.Of), rounds+1
-		}
+		sum.N, sum.Of = sum.N+t.N, sum.Of+t.Of
 	}
-	if x == 0 || x == n || rounds < minRounds {
+	x, n := float64(sum.N), float64(sum.Of)
+	if sum.N == 0 || sum.N == sum.Of || rounds < minRounds {
 		return 1
 	}
 	p, chi := x/n, 0.0
@@ -99,5 +101,15 @@ func dispersion(tallies []metric.Tally) float64 {
 			chi += off * off / (float64(t.Of) * p * (1 - p))
 		}
 	}
-	return max(1, steady(chi/(rounds-1)))
+	return max(1, steady(chi/float64(rounds-1)))
+}
+
+// measured counts the rounds in which there was an attempt.
+func measured(tallies []metric.Tally) (n int) {
+	for _, t := range tallies {
+		if t.Of > 0 {
+			n++
+		}
+	}
+	return n
 }

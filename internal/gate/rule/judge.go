@@ -23,6 +23,16 @@ type Run struct {
 	// Figures are what was measured beside the connections, by the name of the
 	// metric.
 	Figures map[string]metric.Figure
+
+	look float64 // the level of a look at a run that goes on; 0 for one that is over
+}
+
+// level is the probability with which each end of an interval may be wrong.
+func (r *Run) level() float64 {
+	if r.look > 0 {
+		return r.look
+	}
+	return level
 }
 
 // A Result is what a rule says of a run. Durations are nanoseconds, rates
@@ -54,6 +64,7 @@ type finding struct {
 	hidden           string  // why they cannot show that the bound is kept, "" where they can
 	missing          string  // what would decide where the interval does not
 	none             string  // why there are no data, "" where there are
+	early            bool    // there are too few rounds to tell how far they differ
 }
 
 // Judge measures the rule's metric on a run and compares it with the bound.
@@ -147,7 +158,10 @@ func (r Rule) findRate(t metric.Tally, run Run) finding {
 	}
 	spread := dispersion(tallies)
 	f := finding{value: share(t)}
-	f.low, f.high = ShareLimits(float64(t.N)/spread, float64(t.Of)/spread)
+	f.low, f.high = shareLimits(float64(t.N)/spread, float64(t.Of)/spread, run.level())
+	if run.look > 0 && measured(tallies) < minRounds {
+		f.doubt = tooEarly
+	}
 	f.basis = fmt.Sprintf("%d of %s, as if they failed singly", t.N, attempts(t.Of))
 	if spread > 1 {
 		f.basis = fmt.Sprintf("%d of %s, which vary between rounds %.3g times as much as single ones", t.N, attempts(t.Of), spread)
