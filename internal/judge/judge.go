@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,20 +56,55 @@ func Document(doc *result.Document, more []rule.Rule) error {
 	if run.Total, err = doc.Summary(); err != nil {
 		return fmt.Errorf("judge: %w", err)
 	}
-	if run.Rounds, err = rounds(doc, rules); err != nil {
+	if run.Rounds, err = rounds(doc.Intervals, doc.Mix, rules); err != nil {
 		return err
 	}
-	results, verdict := rule.Judge(rules, run)
-	if !doc.Complete {
-		verdict = gate.Overall([]gate.Verdict{verdict, gate.NotComparable})
+	results, _ := rule.Judge(rules, run)
+	own := results[:len(plan.rules)]
+	if err := ended(doc, own); err != nil {
+		return err
 	}
-	if warning := differs(doc, results[:len(plan.rules)]); warning != "" {
+	if warning := differs(doc, own); warning != "" {
 		doc.Warnings = append(doc.Warnings, warning)
 	}
-	doc.Rules, doc.Verdict = make([]json.RawMessage, len(results)), string(verdict)
+	doc.Rules, doc.Verdict = make([]json.RawMessage, len(results)), string(overall(doc, results))
 	for i, r := range results {
 		if doc.Rules[i], err = json.Marshal(r); err != nil {
 			return fmt.Errorf("judge: write what %q says: %w", r.Rule, err)
+		}
+	}
+	return nil
+}
+
+// overall is the verdict of rules on a run. One that is not whole does not pass.
+func overall(doc *result.Document, results []rule.Result) gate.Verdict {
+	var parts []gate.Verdict
+	for _, r := range results {
+		parts = append(parts, r.Verdict)
+	}
+	if !doc.Complete {
+		parts = append(parts, gate.NotComparable)
+	}
+	return gate.Overall(parts)
+}
+
+func spoken(v gate.Verdict) string { return strings.ReplaceAll(string(v), "_", " ") }
+
+// ended gives the rule that ended the run the verdict that it ended it with: it
+// was found at a look, by less than the run has in the end, and may be in doubt
+// again by then.
+func ended(doc *result.Document, own []rule.Result) error {
+	if doc.Failed == nil {
+		return nil
+	}
+	var failed rule.Result
+	if err := json.Unmarshal(doc.Failed, &failed); err != nil {
+		return fmt.Errorf("judge run %s: read what ended it: %w", doc.Run, err)
+	}
+	for i, r := range own {
+		if r.Rule == failed.Rule && failed.Verdict == gate.Fail && r.Verdict != gate.Fail {
+			failed.Reason += "; that ended the run, over all of which it is " + spoken(r.Verdict)
+			own[i] = failed
 		}
 	}
 	return nil
@@ -81,20 +117,12 @@ func differs(doc *result.Document, own []rule.Result) string {
 	if len(own) == 0 || len(doc.Shards) != 1 || doc.Shards[0].Shard != "1/1" || doc.Shards[0].Cause == "" {
 		return ""
 	}
-	var parts []gate.Verdict
-	for _, r := range own {
-		parts = append(parts, r.Verdict)
-	}
-	if !doc.Complete {
-		parts = append(parts, gate.NotComparable)
-	}
-	verdict := gate.Overall(parts)
+	verdict := overall(doc, own)
 	if string(verdict) == doc.Verdict {
 		return ""
 	}
-	spoken := func(v string) string { return strings.ReplaceAll(v, "_", " ") }
 	return fmt.Sprintf("the run ended with the verdict %s by wsload %s, and judged again its rules give %s (another version judges otherwise, or the file was changed)",
-		spoken(doc.Verdict), doc.Env.Version, spoken(string(verdict)))
+		spoken(gate.Verdict(doc.Verdict)), doc.Env.Version, spoken(verdict))
 }
 
 // planned is what a stored plan says about judging. The zero value stands for a
@@ -103,6 +131,8 @@ type planned struct {
 	rules      []string
 	close, fin time.Duration
 	echo       bool
+	abort      bool // end the run where a rule has failed for good
+	grace      time.Duration
 }
 
 func readPlan(text json.RawMessage) planned {
@@ -115,7 +145,9 @@ func readPlan(text json.RawMessage) planned {
 			Expect string `json:"expect"`
 		} `json:"traffic"`
 		Gate struct {
-			Rules []string `json:"rules"`
+			Rules       []string `json:"rules"`
+			AbortOnFail bool     `json:"abort_on_fail"`
+			Grace       string   `json:"grace"`
 		} `json:"gate"`
 	}
 	if json.Unmarshal(text, &p) != nil {
@@ -128,28 +160,23 @@ func readPlan(text json.RawMessage) planned {
 		}
 		return d
 	}
-	return planned{rules: p.Gate.Rules, close: duration(p.Limits.Close), fin: duration(p.Limits.Fin), echo: p.Traffic.Expect == "echo"}
+	return planned{
+		rules: p.Gate.Rules, close: duration(p.Limits.Close), fin: duration(p.Limits.Fin), echo: p.Traffic.Expect == "echo",
+		abort: p.Gate.AbortOnFail, grace: duration(p.Gate.Grace),
+	}
 }
 
 // rounds makes the intervals of a run into rounds. They hold the histograms
 // that the rules may ask for and no others, since each takes 224 KiB.
-func rounds(doc *result.Document, rules []rule.Rule) ([]*stats.Summary, error) {
-	asked := func(p stats.Phase) bool {
-		for _, r := range rules {
-			if strings.Contains(r.String(), p.String()) {
-				return true
-			}
-		}
-		return false
-	}
-	n := len(doc.Intervals)
+func rounds(spans []result.Span, mix []stats.Entry, rules []rule.Rule) ([]*stats.Summary, error) {
+	n := len(spans)
 	all := make([]*stats.Summary, min(n, maxRounds))
 	for i := range all {
-		all[i] = stats.NewSummary(doc.Mix)
-		for _, span := range doc.Intervals[i*n/len(all) : (i+1)*n/len(all)] {
+		all[i] = stats.NewSummary(mix)
+		for _, span := range spans[i*n/len(all) : (i+1)*n/len(all)] {
 			var latency []result.Latency
 			for _, row := range span.Latency {
-				if asked(row.Phase) {
+				if asked(rules, row.Phase) {
 					latency = append(latency, row)
 				}
 			}
@@ -160,4 +187,9 @@ func rounds(doc *result.Document, rules []rule.Rule) ([]*stats.Summary, error) {
 		}
 	}
 	return all, nil
+}
+
+// asked tells whether a rule may ask for a phase.
+func asked(rules []rule.Rule, p stats.Phase) bool {
+	return slices.ContainsFunc(rules, func(r rule.Rule) bool { return strings.Contains(r.String(), p.String()) })
 }

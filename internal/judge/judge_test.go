@@ -156,7 +156,7 @@ func TestALongRunHasNoMoreRoundsThanNeeded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := rounds(doc, rules)
+	all, err := rounds(doc.Intervals, doc.Mix, rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestALongRunHasNoMoreRoundsThanNeeded(t *testing.T) {
 	if rules, err = Read([]string{"premature.rate < 1%"}, doc.Mix); err != nil {
 		t.Fatal(err)
 	}
-	if all, err = rounds(doc, rules); err != nil || all[0].Latency[0][stats.CloseHandshake].Hist != nil || all[0].Connections.Ended == 0 {
+	if all, err = rounds(doc.Intervals, doc.Mix, rules); err != nil || all[0].Latency[0][stats.CloseHandshake].Hist != nil || all[0].Connections.Ended == 0 {
 		t.Errorf("a rule on a rate has histograms or no counts: %v", err)
 	}
 }

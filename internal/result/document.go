@@ -25,8 +25,9 @@ type Document struct {
 	Warnings  []string          `json:"warnings"`
 	Run       string            `json:"run"`
 	Name      string            `json:"name"`
-	Started   time.Time         `json:"started"` // of the first shard to start
-	Cause     string            `json:"cause"`   // why the run ended; "" where a stream has no end line
+	Started   time.Time         `json:"started"`               // of the first shard to start
+	Cause     string            `json:"cause"`                 // why the run ended; "" where a stream has no end line
+	Failed    json.RawMessage   `json:"failed_rule,omitempty"` // what the rule said that ended the run; of a whole run only
 	Mix       []stats.Entry     `json:"mix"`
 	Shards    []Shard           `json:"shards"`
 	Ledger    *Ledger           `json:"ledger"` // null where no server kept one
@@ -100,6 +101,9 @@ func newDocument(streams []*stream) *Document {
 			}
 		}
 		d.addVerdict(i, s)
+		if s.end != nil && s.head.Shard.Count <= 1 {
+			d.Failed = s.end.Failed
+		}
 		d.Complete = d.Complete && shard.Complete
 		if d.Cause == done {
 			d.Cause = shard.Cause

@@ -11,12 +11,15 @@ import (
 
 // End is the last line of a stream.
 type End struct {
-	Complete bool     `json:"complete"` // every started connection has its outcome in the stream
-	Cause    string   `json:"cause"`    // why the run ended: "done", "signal interrupt", ...
-	Verdict  string   `json:"verdict"`  // of the gate; "" stands for "none"
-	Exit     int      `json:"exit"`     // the exit code
-	Ledger   *Ledger  `json:"ledger"`   // null where the server keeps none
-	Warnings []string `json:"warnings"`
+	Complete bool   `json:"complete"` // every started connection has its outcome in the stream
+	Cause    string `json:"cause"`    // why the run ended: "done", "signal interrupt", ...
+	Verdict  string `json:"verdict"`  // of the gate; "" stands for "none"
+	Exit     int    `json:"exit"`     // the exit code
+	// Failed is what the rule said that ended the run, as in Document.Rules;
+	// empty where none did.
+	Failed   json.RawMessage `json:"failed_rule,omitempty"`
+	Ledger   *Ledger         `json:"ledger"` // null where the server keeps none
+	Warnings []string        `json:"warnings"`
 }
 
 // noVerdict is the verdict of a run without a gate.
