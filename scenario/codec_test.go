@@ -58,7 +58,7 @@ func fullPlan(t testing.TB) scenario.Plan {
 			{At: 2 * time.Second, Cut: scenario.CutSilent, Leg: scenario.LegClient, Share: 0.1},
 		}},
 		Interval: 500 * time.Millisecond,
-		Gate:     scenario.Gate{Rules: []string{"premature.rate == 0"}},
+		Gate:     scenario.Gate{Rules: []string{"premature.rate == 0"}, AbortOnFail: true, Grace: 20 * time.Second},
 	}
 }
 
@@ -103,7 +103,9 @@ limits.drain | false | duration | 45s
 faults.toxiproxy | false | text | 
 faults.steps | true | list of {at, for, latency, jitter, bandwidth, stall, cut, leg, share} | []
 interval | false | duration | 1s
-gate.rules | true | list of text | []`
+gate.rules | true | list of text | []
+gate.abort_on_fail | false | bool | false
+gate.grace | false | duration | 10s`
 	if got := strings.Join(lines, "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -181,7 +183,7 @@ func TestThePlansJSONKeepsTheOrderOfDeclaration(t *testing.T) {
 		`{"at":"0s","for":"0s","bandwidth":"64500b/s","leg":"down","share":"100%"},` +
 		`{"at":"0s","for":"0s","stall":true,"leg":"both","share":"100%"},` +
 		`{"at":"2s","cut":"silent","leg":"client","share":"0.1%"}]},` +
-		`"interval":"500ms","gate":{"rules":["premature.rate == 0"]}}`
+		`"interval":"500ms","gate":{"rules":["premature.rate == 0"],"abort_on_fail":true,"grace":"20s"}}`
 	if string(data) != want {
 		t.Errorf("got\n%s\nwant\n%s", data, want)
 	}

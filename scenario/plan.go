@@ -159,9 +159,12 @@ type Limits struct {
 	Drain   time.Duration `key:"drain"`   // end of the plan to the last connection settled
 }
 
-// Gate holds the rules that judge a run.
+// Gate holds the rules that judge a run, and says whether one that has failed
+// for good ends it.
 type Gate struct {
-	Rules []string `key:"rules"`
+	Rules       []string      `key:"rules"`
+	AbortOnFail bool          `key:"abort_on_fail"`
+	Grace       time.Duration `key:"grace"` // of the run, before AbortOnFail judges by what is no count
 }
 
 // A Lifecycle is the script of connection N, a pure function of the plan, its
@@ -198,6 +201,7 @@ func Default() Plan {
 			Fin:     1 * time.Second,
 			Drain:   45 * time.Second,
 		},
+		Gate: Gate{Grace: 10 * time.Second},
 	}
 }
 

@@ -38,11 +38,7 @@ func (p *Plan) Validate() error {
 	c.references(p, "faults.")
 	c.faults(p)
 	c.span("interval", p.Interval, 100*time.Millisecond, time.Hour, "")
-	for i, rule := range p.Gate.Rules {
-		if strings.TrimSpace(rule) == "" {
-			c.refuse(fmt.Sprintf("gate.rules[%d]", i), rule, "the rule is empty", "write it or remove it")
-		}
-	}
+	c.gate(&p.Gate)
 	return c.problems.Err()
 }
 

@@ -227,3 +227,15 @@ func (c *checker) command(key, command string) {
 		c.refuse(key, command, "the command is blank", "write it, or choose another trigger")
 	}
 }
+
+func (c *checker) gate(g *Gate) {
+	for i, rule := range g.Rules {
+		if strings.TrimSpace(rule) == "" {
+			c.refuse(fmt.Sprintf("gate.rules[%d]", i), rule, "the rule is empty", "write it or remove it")
+		}
+	}
+	if g.AbortOnFail && len(g.Rules) == 0 {
+		c.refuse("gate.abort_on_fail", g.AbortOnFail, "there is no rule that could fail", "add gate.rules, or remove it")
+	}
+	c.span("gate.grace", g.Grace, 0, 24*time.Hour, "0s looks from the first interval on")
+}

@@ -230,6 +230,10 @@ func TestLimitsAndIntervalHaveBounds(t *testing.T) {
 		{func(p *scenario.Plan) { p.Interval = 2 * time.Hour }, `interval: must be 100ms to 1h, got 2h`},
 		{func(p *scenario.Plan) { p.Gate.Rules = []string{"a", " "} },
 			`gate.rules[1]: the rule is empty, got " " (write it or remove it)`},
+		{func(p *scenario.Plan) { p.Gate.AbortOnFail = true },
+			`gate.abort_on_fail: there is no rule that could fail, got true (add gate.rules, or remove it)`},
+		{func(p *scenario.Plan) { p.Gate.Grace = -1 },
+			`gate.grace: must be 0s to 24h, got -1ns (0s looks from the first interval on)`},
 	})
 }
 

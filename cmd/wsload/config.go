@@ -53,6 +53,7 @@ func keyFlags() [][3]string {
 		{"hold", "hold", "lifetime of a connection: `10s`, uniform(1s,3s), exp(30s) or lognormal(20s,2m)"},
 		{"mix", "closes.mix", "how connections end, by weight, as in `active=60,passive=30,abort=10` (default: that)"},
 		{"seed", "seed", "`N` that decides hold and mode of each connection (default: drawn)"},
+		{"abort-on-fail", "gate.abort_on_fail", "end the run as soon as a rule has failed for good"},
 	}
 }
 
@@ -73,6 +74,10 @@ func (f *planFlags) register(cmd *cobra.Command) {
 	for _, kf := range f.keyFlags() {
 		help := kf[2]
 		k := keys[slices.IndexFunc(keys, func(k scenario.Key) bool { return k.Name == kf[1] })]
+		if k.Type == "bool" {
+			flags.Bool(kf[0], false, help)
+			continue
+		}
 		if !k.List && !strings.Contains(help, "(default") {
 			help += " (default " + k.Default + ")"
 		}

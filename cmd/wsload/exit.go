@@ -110,6 +110,11 @@ func (s *stopped) code() int {
 	return exitInterrupted
 }
 
+// ruleFailed is the cause of a run that one of its rules ended.
+type ruleFailed struct{ rule.Result }
+
+func (f *ruleFailed) Error() string { return "rule failed: " + f.Rule + ": " + f.Reason }
+
 // onSignals turns SIGINT and SIGTERM into the steps of an end: the first
 // cancels the context with a *stopped as its cause, the second closes cut, and
 // the third ends the process at once. The user hears of each step by say. The
@@ -176,7 +181,7 @@ func (j *job) verdict(cause error, doc *result.Document) error {
 	if code == exitDone {
 		return nil
 	}
-	if len(j.trouble) == 0 && cause == nil {
+	if _, broken := errors.AsType[*ruleFailed](cause); len(j.trouble) == 0 && (cause == nil || broken) {
 		return notPassed(doc)
 	}
 	f := &failure{code: code, err: errors.Join(append(j.trouble, cause)...)}

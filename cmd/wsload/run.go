@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,8 @@ func (a *app) runCommand() *cobra.Command {
 			"count with that server's ledger.\n\n" +
 			"Every key can be set in a file (-c), by environment (limits.close is WSLOAD_LIMITS_CLOSE) and by\n" +
 			"--set limits.close=2s. Flags win over environment, environment over file. wsload plan lists the keys.\n\n" +
+			"With --abort-on-fail a run ends in order as soon as a rule has failed for good: a count that is exceeded at\n" +
+			"once, any other rule where it fails by its interval at a look after gate.grace, twice that time, and so on.\n\n" +
 			"The first SIGINT or SIGTERM ends the run in order, a second one cuts what is open; the result is\n" +
 			"complete in both cases. GOGC is 400 unless the environment sets it: memory for CPU.\n\n" +
 			"Exit codes:\n" +
@@ -80,7 +83,9 @@ type job struct {
 	trace    *traceFile         // nil without one
 	only     runner.TraceFilter // what of the run is traced
 	progress *progress
-	server   *server // nil with a given target
+	server   *server      // nil with a given target
+	watch    *judge.Watch // nil where no rule ends the run
+	abort    context.CancelCauseFunc
 	matcher  *books.Matcher
 	follower *books.Follower
 	target   string
@@ -116,7 +121,10 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 		return err
 	}
 	defer func() { j.trace.discard(j.out.kept) }()
-	ctx, cut, restore := a.onSignals(context.Background(), j.progress.say)
+	running, abort := context.WithCancelCause(context.Background())
+	defer abort(nil)
+	j.abort = abort
+	ctx, cut, restore := a.onSignals(running, j.progress.say)
 	defer restore()
 	if a.env("GOGC") == "" {
 		debug.SetGCPercent(400)
@@ -142,6 +150,9 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	env := result.NewEnv(readBuild().Version, uint64(noFile.N), stampErr == nil)
 	head, err := result.NewHeader(runName(j.config), j.shard, time.Now(), &j.plan, env)
 	if err != nil {
+		return failed(err)
+	}
+	if j.watch, err = judge.NewWatch(&head); err != nil {
 		return failed(err)
 	}
 	j.out.begin(head)
@@ -172,6 +183,10 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	if cause != nil {
 		end.Cause = cause.Error()
 	}
+	if f, ok := errors.AsType[*ruleFailed](cause); ok {
+		end.Failed, err = json.Marshal(f.Result)
+		j.note(err)
+	}
 	doc := result.NewDocument(head, result.Interval{Summary: res.Total}, end)
 	j.note(j.judge(doc))
 	end.Verdict, end.Exit = string(j.judged), j.code(cause)
@@ -194,7 +209,7 @@ func (j *job) judge(doc *result.Document) error {
 	if err != nil {
 		return fmt.Errorf("read the run back to judge it: %w", err)
 	}
-	so.Complete = doc.Complete
+	so.Complete, so.Failed = doc.Complete, doc.Failed
 	if err := judge.Document(so, nil); err != nil {
 		return err
 	}
@@ -233,10 +248,24 @@ func runName(c *config) string {
 	return fmt.Sprintf("%016x", rand.Uint64())
 }
 
-// tick takes an interval to where it is shown and stored.
+// tick takes an interval to where it is shown, stored and judged.
 func (j *job) tick(t runner.Tick) {
 	j.out.interval(result.Interval{Summary: t.Summary, Open: uint64(t.Open), Closing: uint64(t.Closing)})
 	j.progress.tick(t)
+	if j.watch == nil || t.Drain || t.Last {
+		return
+	}
+	broken, err := j.watch.Tick(t.Summary)
+	switch {
+	case err != nil:
+		j.watch = nil
+		j.note(err)
+	case broken != nil:
+		j.watch = nil
+		failed := &ruleFailed{*broken}
+		j.progress.say(failed.Error() + ": ending in order")
+		j.abort(failed)
+	}
 }
 
 // note keeps an error for the end of the run.
