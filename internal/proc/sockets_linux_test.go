@@ -17,7 +17,7 @@ import (
 type pair struct{ client, server *net.TCPConn }
 
 // listen opens a listener of its own and returns it with its port.
-func listen(t *testing.T, address string) (*net.TCPListener, int) {
+func listen(t testing.TB, address string) (*net.TCPListener, int) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {

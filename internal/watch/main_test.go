@@ -1,9 +1,19 @@
 package watch
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// leakyEnv makes of this test program the server that the tests watch.
+const leakyEnv = "WSLOAD_WATCH_LEAKY"
+
+func TestMain(m *testing.M) {
+	if leak := os.Getenv(leakyEnv); leak != "" {
+		serveLeaky(leak)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

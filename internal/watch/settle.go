@@ -54,6 +54,9 @@ func (s *Series) returnOf(q Quantity) Return {
 	}
 	if r.Missing <= r.Floor {
 		r.Verdict, r.Reason = None, "came back"
+		if r.Missing > 0 {
+			r.Reason = "came back within the " + q.spell(r.Floor) + " that may stay"
+		}
 		return r
 	}
 	r.Verdict, r.Reason = Leak, q.some(r.Missing)+" did not come back"

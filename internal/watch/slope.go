@@ -51,7 +51,15 @@ func theilSen(blocks []block, r, z float64, cuts ...int) Slope {
 	low := slopes[int(max(math.Floor((n-spread)/2), 0))]
 	high := slopes[int(min(math.Ceil((n+spread)/2), n-1))]
 	value, wider := medianOf(slopes), widening(len(blocks), r, z)
-	return Slope{Value: value, Low: value - (value-low)*wider, High: value + (high-value)*wider, OK: true}
+	// However long noise lasts, it tilts a line hardly by more than twice its
+	// size from end to end.
+	most := 2 * scatter(blocks, value) / (blocks[len(blocks)-1].x - blocks[0].x)
+	return Slope{
+		Value: value,
+		Low:   min(low, max(value-(value-low)*wider, value-most)),
+		High:  max(high, min(value+(high-value)*wider, value+most)),
+		OK:    true,
+	}
 }
 
 // widening is by how much an interval of independent values must be wider for

@@ -7,73 +7,94 @@ import (
 )
 
 // Lines writes the findings for a person, in lines of at most width columns:
-// what leaks first, then what was looked at and is well. A width below 40 counts
-// as 40.
+// what leaks first, then what was looked at and is well, then what could not be
+// judged. What was 0 all along is named in one line. A width below 40 counts as
+// 40.
 func (r Report) Lines(width int) []string {
 	width = max(width, 40)
 	var lines []string
-	say := func(format string, args ...any) {
-		lines = append(lines, wrap(fmt.Sprintf(format, args...), width)...)
-	}
-	say("%s samples, %s of load, %s closes", number(float64(r.Samples)), r.Load.Round(time.Second), number(float64(r.Closes)))
+	say := func(text string) { lines = append(lines, wrap(text, width)...) }
+	say(fmt.Sprintf("%s samples, %s of load, %s closes", number(float64(r.Samples)), r.Load.Round(time.Second), number(float64(r.Closes))))
 	if r.Failed > 0 {
-		say("%s samples without an answer of a source", number(float64(r.Failed)))
+		say(fmt.Sprintf("%s samples in which a source did not answer", number(float64(r.Failed))))
 	}
 	if r.Restarts > 0 {
-		say("the target restarted, %s times: judged is what came after", number(float64(r.Restarts)))
+		say(fmt.Sprintf("restarts of the target: %s; judged is what came after the last", number(float64(r.Restarts))))
+	}
+	byVerdict := map[Verdict][]string{}
+	var still []string
+	for i, t := range r.Trends {
+		verdict, text := summed(t, r.Returns[i])
+		switch {
+		case text == "" && t.PerHour.OK:
+			still = append(still, t.Quantity.noun)
+		case text != "":
+			byVerdict[verdict] = append(byVerdict[verdict], text)
+		}
 	}
 	for _, verdict := range []Verdict{Leak, None, Unknown} {
-		for i, t := range r.Trends {
-			if text := t.text(); t.Verdict == verdict && text != "" {
-				say("%s", text)
-			}
-			if text := r.Returns[i].text(); r.Returns[i].Verdict == verdict && text != "" {
-				say("%s", text)
-			}
+		for _, text := range byVerdict[verdict] {
+			say(text)
 		}
 	}
-	if r.TimeWait.Server.OK || r.TimeWait.Client.OK {
-		var sides []string
-		if r.TimeWait.Server.OK {
-			sides = append(sides, number(float64(r.TimeWait.Server.N))+" on the server's side")
-		}
-		if r.TimeWait.Client.OK {
-			sides = append(sides, number(float64(r.TimeWait.Client.N))+" on the client's")
-		}
-		say("time_wait: %s", strings.Join(sides, ", "))
+	if still != nil {
+		say("ok, steady throughout: " + strings.Join(still, ", "))
+	}
+	if text := r.timeWait(); text != "" {
+		say(text)
 	}
 	return lines
 }
 
-// text is a line about a trend, "" for what was not known at any time.
-func (t Trend) text() string {
-	q := t.Quantity
-	if !t.PerHour.OK {
+func (r Report) timeWait() string {
+	var sides []string
+	if f := r.TimeWait.Server; f.OK {
+		sides = append(sides, number(float64(f.N))+" on the server's side")
+	}
+	if f := r.TimeWait.Client; f.OK {
+		sides = append(sides, number(float64(f.N))+" on the client's")
+	}
+	if sides == nil {
 		return ""
 	}
-	name := map[Verdict]string{Leak: "LEAK", None: "ok", Unknown: "?"}[t.Verdict]
-	var figures []string
-	if t.Per1000.OK {
-		figures = append(figures, q.interval(t.Per1000)+" per 1,000 closes")
+	return "time_wait: " + strings.Join(sides, ", ")
+}
+
+// summed tells of one quantity under load and after it. The text is "" where
+// nothing is known of it, or where it neither grew nor was left.
+func summed(t Trend, back Return) (Verdict, string) {
+	verdict := t.Verdict
+	if back.Verdict == Leak || back.Verdict == None && verdict == Unknown {
+		verdict = back.Verdict
 	}
-	figures = append(figures, q.interval(t.PerHour)+" per hour")
-	return fmt.Sprintf("%s %s: %s; %s", name, q.noun, strings.Join(figures, ", "), t.Reason)
+	moved := t.PerHour.OK && (t.PerHour != Slope{OK: true} || t.Verdict != None)
+	var parts []string
+	if moved {
+		parts = append(parts, t.figureText())
+	}
+	if back.Verdict == Leak || back.Verdict == None && (moved || back.Missing > 0) {
+		parts = append(parts, fmt.Sprintf("%s, %s before the load and %s after it settled",
+			back.Reason, t.Quantity.spell(back.Before), t.Quantity.spell(back.After)))
+	}
+	if parts == nil {
+		return verdict, ""
+	}
+	name := map[Verdict]string{Leak: "LEAK", None: "ok", Unknown: "?"}[verdict]
+	return verdict, name + " " + t.Quantity.noun + ": " + strings.Join(parts, "; ")
+}
+
+// figureText is how fast it grew: "10.1 (9.8 to 10.4) per 1,000 closes, …".
+func (t Trend) figureText() string {
+	text := ""
+	if t.Per1000.OK {
+		text = t.Quantity.interval(t.Per1000) + " per 1,000 closes, "
+	}
+	return text + t.Quantity.interval(t.PerHour) + " per hour; " + t.Reason
 }
 
 // interval writes a slope: "10.1 (9.8 to 10.4)".
 func (q Quantity) interval(s Slope) string {
 	return fmt.Sprintf("%s (%s to %s)", q.spell(s.Value), q.spell(s.Low), q.spell(s.High))
-}
-
-func (r Return) text() string {
-	q := r.Quantity
-	switch r.Verdict {
-	case Leak:
-		return fmt.Sprintf("LEAK %s: %s, %s before the load and %s after it settled", q.noun, r.Reason, q.spell(r.Before), q.spell(r.After))
-	case None:
-		return fmt.Sprintf("ok %s: %s, %s before the load and %s after it settled", q.noun, r.Reason, q.spell(r.Before), q.spell(r.After))
-	}
-	return ""
 }
 
 // wrap breaks text at blanks, and indents what follows.

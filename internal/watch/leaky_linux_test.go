@@ -1,0 +1,193 @@
+package watch
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsload/wsload/internal/proc"
+)
+
+// keep writes to n bytes more that were never written to.
+func (l *leaky) keep(n int) {
+	if len(l.memory) < n {
+		memory, err := syscall.Mmap(-1, 0, 64*mib, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+		if err != nil {
+			return
+		}
+		l.memory = memory
+	}
+	for i := range l.memory[:n] {
+		l.memory[i] = 1
+	}
+	l.memory = l.memory[n:]
+}
+
+// startLeaky starts such a server, until the test ends.
+func startLeaky(t *testing.T, leak string) (pid, port int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), leakyEnv+"="+leak)
+	cmd.Stderr = t.Output()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(line, &port); err != nil {
+		t.Fatal(err)
+	}
+	return cmd.Process.Pid, port
+}
+
+// A campaign loads a leaky server with plain TCP connections.
+type campaign struct {
+	port   int
+	phase  atomic.Value
+	closes atomic.Uint64
+}
+
+func (c *campaign) state() (Phase, uint64) { return c.phase.Load().(Phase), c.closes.Load() }
+
+// load opens and ends connections, by RST or FIN, until ctx ends.
+func (c *campaign) load(ctx context.Context, t *testing.T, rst bool) {
+	for ctx.Err() == nil {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if rst {
+			err = conn.(*net.TCPConn).SetLinger(0)
+		}
+		if conn.Close(); err != nil {
+			t.Error(err)
+			return
+		}
+		c.closes.Add(1)
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// watchLeaky samples a leaky server before, under and after a load of so many
+// connections at least, and returns how many there were.
+func watchLeaky(t *testing.T, leak string, closes uint64, rst bool, sourceOf func(pid, port int) string) (report Report, all uint64) {
+	t.Helper()
+	pid, port := startLeaky(t, leak)
+	c := &campaign{port: port}
+	c.phase.Store(Before)
+	s := &Sampler{Sources: []Source{source(t, sourceOf(pid, port))}, Port: port, Epoch: time.Now(), State: c.state}
+	defer s.Close()
+	var series Series
+	take := func() Sample {
+		sample := s.Sample(t.Context(), 5*time.Second)
+		if sample.Failed > 0 || sample.Restarted {
+			t.Errorf("sample %+v", sample)
+		}
+		series.Add(sample)
+		time.Sleep(20 * time.Millisecond)
+		return sample
+	}
+	for range 5 {
+		take()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var workers sync.WaitGroup
+	c.phase.Store(Ramp)
+	for range 3 {
+		workers.Go(func() { c.load(ctx, t, rst) })
+	}
+	for n := 0; (n < 20 || c.closes.Load() < closes/3) && !t.Failed(); n++ {
+		take() // a young heap grows to its first size
+	}
+	c.phase.Store(Load)
+	for n := 0; (n < 100 || c.closes.Load() < closes) && !t.Failed(); n++ {
+		take()
+	}
+	cancel()
+	workers.Wait()
+	c.phase.Store(Settle)
+	for range 500 {
+		if take().Server.in(proc.Established) == proc.Known(0) {
+			break
+		}
+	}
+	take() // what had just been closed is freed meanwhile
+	c.phase.Store(After)
+	for range 5 {
+		take()
+	}
+	report = series.Report()
+	t.Log(strings.Join(report.Lines(110), "\n"))
+	return report, c.closes.Load()
+}
+
+func TestLeaksOfARealServerAreFoundWithTheirFigures(t *testing.T) {
+	byPort := func(_, port int) string { return fmt.Sprintf("port:%d", port) }
+	byPID := func(pid, _ int) string { return fmt.Sprintf("pid:%d", pid) }
+	for _, row := range []struct {
+		leak, what string
+		rst        bool
+		source     func(pid, port int) string
+		closes     uint64
+		per1000    float64
+		others     []string // quantities in which it leaks nothing
+	}{
+		{leakFDs, "fds", true, byPort, 4000, 10, []string{"rss", "close_wait", "threads"}},
+		{leakMemory, "rss", true, byPID, 18000, 1000 * 1024, []string{"fds", "close_wait"}},
+		{leakCloseWait, "close_wait", false, byPID, 4000, 10, []string{"rss", "established"}},
+	} {
+		t.Run(row.leak, func(t *testing.T) {
+			report, all := watchLeaky(t, row.leak, row.closes, row.rst, row.source)
+			trend := report.trend(t, row.what)
+			if trend.Verdict != Leak || math.Abs(trend.Per1000.Value/row.per1000-1) > 0.2 {
+				t.Errorf("%s: %s, %+v, want a leak of %v per 1,000", row.what, trend.Verdict, trend.Per1000, row.per1000)
+			}
+			if back := report.back(t, row.what); row.leak != leakMemory && // 12 MiB may stay
+				(back.Verdict != Leak || math.Abs(back.Missing/float64(all)*1000/row.per1000-1) > 0.2) {
+				t.Errorf("after the load: %+v, want a hundredth of %d closes", back, all)
+			}
+			for _, name := range row.others {
+				if other := report.trend(t, name); other.Verdict == Leak {
+					t.Errorf("%s: %s, %s", name, other.Verdict, other.Reason)
+				}
+				if back := report.back(t, name); back.Verdict == Leak {
+					t.Errorf("%s: %+v", name, back)
+				}
+			}
+		})
+	}
+}
+
+func TestACleanServerRaisesNoAlarm(t *testing.T) {
+	report, _ := watchLeaky(t, leakNothing, 4000, true, func(_, port int) string { return fmt.Sprintf("port:%d", port) })
+	if verdict := report.Verdict(); verdict != None {
+		t.Errorf("%s", verdict)
+	}
+}
