@@ -16,6 +16,7 @@ import (
 	"github.com/wsload/wsload/internal/verdict"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // stage is how far a connection's life has come, as its owner and its closer
@@ -176,7 +177,7 @@ func (c *connection) hold() {
 	}
 	e.traffic.begin(c)
 	d := due{at: planned, task: taskClose, c: c}
-	if off < scenario.Never && e.plan.Closes.Shape.Kind() == scenario.ShapeRate { // the stages do not wait for the pace
+	if off < scenario.Never && e.plan.Closes.Shape.Kind() == value.ShapeRate { // the stages do not wait for the pace
 		c.shard.schedule.add(due{at: off, task: taskOff, c: c})
 	}
 	if planned <= e.tb.Now() {

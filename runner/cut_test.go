@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 func TestACutEndsAConnectionWhoseAnswerIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plan := once(2, active())
-		plan.Hold, _ = scenario.ParseDist("1m")
+		plan.Hold, _ = value.ParseDist("1m")
 		plan.Load.Duration = 3 * time.Second
 		plan.Traffic = scenario.Traffic{Every: 50 * time.Millisecond, Size: 1 << 20, Expect: scenario.ExpectAny}
 		plan.Limits.Drain = time.Second

@@ -15,6 +15,7 @@ import (
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // A nameServer answers every question for an address with the one it has, and
@@ -125,7 +126,7 @@ func TestANameIsResolvedForEveryConnection(t *testing.T) {
 	_, port, _ := net.SplitHostPort(a.Addr().String())
 	plan.Target.URL = "ws://server.wsload.test:" + port + "/echo"
 	plan.Load.Rate, plan.Load.Duration = 500, time.Hour
-	plan.Hold, _ = scenario.ParseDist("50ms")
+	plan.Hold, _ = value.ParseDist("50ms")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	const enough = 100
@@ -192,7 +193,7 @@ func churn(t *testing.T) (ended uint64) {
 	}
 	plan.Target.URL = "ws://" + ln.Addr().String() + "/echo"
 	plan.Load.Rate, plan.Load.Duration = 1000, time.Second
-	plan.Hold, _ = scenario.ParseDist("uniform(50ms,150ms)")
+	plan.Hold, _ = value.ParseDist("uniform(50ms,150ms)")
 	plan.Limits.Close, plan.Limits.Fin = 3*time.Second, time.Second
 	res, err := Run(t.Context(), plan, Options{})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/wsload/wsload/internal/relay"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // A weather is a fault of docs/faults.md, made in the hold of all connections
@@ -134,7 +135,7 @@ func classUnder(t *testing.T, addr, path string, mode scenario.Mode, step scenar
 	defer through.Stop()
 	plan := once(3, scenario.DefaultClose(mode))
 	plan.Target.URL, plan.Target.ConnectTo = "ws://"+addr+path, through.Addr().String()
-	plan.Hold, _ = scenario.ParseDist("2s")
+	plan.Hold, _ = value.ParseDist("2s")
 	plan.Limits.Close, plan.Limits.Fin = 4*time.Second, 2*time.Second
 	res, err := Run(t.Context(), plan, Options{})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -55,7 +56,7 @@ func labPlan(url string) scenario.Plan {
 	p.Seed = 11
 	p.Target.URL = url
 	p.Load = scenario.Load{Connections: 300, Rate: 600}
-	p.Hold, _ = scenario.ParseDist("uniform(200ms,800ms)")
+	p.Hold, _ = value.ParseDist("uniform(200ms,800ms)")
 	p.Traffic = scenario.Traffic{Every: 100 * time.Millisecond, Size: 128, Expect: scenario.ExpectEcho}
 	p.Limits.Fin = 5 * time.Second // a slow machine is no finding
 	fin := abortFIN()

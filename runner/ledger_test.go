@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -83,7 +84,7 @@ func TestBothEndsBooksAgreeOverAThousandConnections(t *testing.T) {
 	plan.Seed = 5
 	plan.Target.URL = "ws://" + addr + "/echo"
 	plan.Load = scenario.Load{Connections: 1000, Rate: 1000, Duration: 3 * time.Second}
-	plan.Hold, _ = scenario.ParseDist("uniform(500ms,1500ms)")
+	plan.Hold, _ = value.ParseDist("uniform(500ms,1500ms)")
 	plan.Traffic = scenario.Traffic{Every: 500 * time.Millisecond, Size: 128, Expect: scenario.ExpectEcho}
 	plan.Limits.Fin = 5 * time.Second // a slow machine is no finding
 	res, err := Run(t.Context(), plan, Options{})
@@ -169,7 +170,7 @@ func TestEachMisbehavingPathEndsInItsClass(t *testing.T) {
 		plan := once(each, r.entry)
 		plan.Target.URL = "ws://" + addr + r.path
 		plan.Load.Rate = 400
-		plan.Hold, _ = scenario.ParseDist("1s") // long after what comes early
+		plan.Hold, _ = value.ParseDist("1s") // long after what comes early
 		plan.Limits.Close, plan.Limits.Fin = 3*time.Second, 5*time.Second
 		if r.path == "/foreign-message" {
 			plan.Traffic = scenario.Traffic{Every: 200 * time.Millisecond, Size: 128, Expect: scenario.ExpectEcho}

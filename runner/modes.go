@@ -14,6 +14,7 @@ import (
 	"github.com/wsload/wsload/internal/trigger"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // withholds reports whether the peer's Close is kept from the library, since
@@ -263,7 +264,7 @@ func (w *waves) join(c *connection) *wave {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	kind := w.e.plan.Closes.Shape.Kind()
-	if kind == scenario.ShapeWave || kind == scenario.ShapeAtEnd {
+	if kind == value.ShapeWave || kind == value.ShapeAtEnd {
 		for _, known := range w.recent {
 			if known.entry == v.entry && known.at == v.at && known.text == v.text {
 				return known

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -261,8 +262,8 @@ func TestAWaveIsTriggeredByOneRequest(t *testing.T) {
 	plan := once(20, of(scenario.Passive, func(c *scenario.Close) { c.Trigger = scenario.Trigger{HTTP: k.URL + "/kick"} }))
 	plan.Target.URL = "ws://" + addr + "/echo?close_after=1500ms"
 	plan.Load.Rate = 0
-	plan.Hold, _ = scenario.ParseDist("100ms")
-	plan.Closes.Shape, _ = scenario.ParseShape("wave(1s)")
+	plan.Hold, _ = value.ParseDist("100ms")
+	plan.Closes.Shape, _ = value.ParseShape("wave(1s)")
 	res, err := Run(t.Context(), plan, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +286,7 @@ func TestACommandThatFailsIsWarnedAbout(t *testing.T) {
 		c.Trigger = scenario.Trigger{Exec: "echo {{n}} >>" + told + "; echo no such deploy; exit 3"}
 	}))
 	plan.Target.URL = "ws://" + addr + "/echo?close_after=1500ms"
-	plan.Hold, _ = scenario.ParseDist("200ms")
+	plan.Hold, _ = value.ParseDist("200ms")
 	res, err := Run(t.Context(), plan, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -306,8 +307,8 @@ func TestARunThatEndsEarlyFiresNoTrigger(t *testing.T) {
 	plan := once(5, of(scenario.Passive, func(c *scenario.Close) { c.Trigger = scenario.Trigger{Exec: "echo >>" + told} }))
 	addr, _ := serve(t)
 	plan.Target.URL = "ws://" + addr + "/echo"
-	plan.Hold, _ = scenario.ParseDist("1h")
-	plan.Closes.Shape, _ = scenario.ParseShape("wave(1h)")
+	plan.Hold, _ = value.ParseDist("1h")
+	plan.Closes.Shape, _ = value.ParseShape("wave(1h)")
 	plan.Load.Duration = time.Second
 	res, err := Run(t.Context(), plan, Options{})
 	if err != nil {
@@ -328,7 +329,7 @@ func TestATriggerThatRunsOnIsEndedWithTheRun(t *testing.T) {
 	addr, _ := serve(t)
 	plan := once(1, of(scenario.Passive, func(c *scenario.Close) { c.Trigger = scenario.Trigger{Exec: "sleep 600"} }))
 	plan.Target.URL = "ws://" + addr + "/echo?close_after=500ms"
-	plan.Hold, _ = scenario.ParseDist("200ms")
+	plan.Hold, _ = value.ParseDist("200ms")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := Run(ctx, plan, Options{}); err != nil || ctx.Err() != nil {
@@ -348,7 +349,7 @@ func TestACommandThatEachConnectionWouldRunIsWarnedAbout(t *testing.T) {
 	if !warned() {
 		t.Error("nothing was said of a command for each connection")
 	}
-	plan.Closes.Shape, _ = scenario.ParseShape("wave(10s)")
+	plan.Closes.Shape, _ = value.ParseShape("wave(10s)")
 	if warned() {
 		t.Error("a command for each wave is no trouble")
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // A ramp is a shard's part of the first filling of the population: slots and
@@ -62,7 +63,7 @@ func (s *shard) climb() {
 // refill paces the connections that take the slots of those that ended: as
 // soon as the slot is free and the rate allows, after the ramp.
 type refill struct {
-	rate scenario.Rate
+	rate value.Rate
 
 	mu   sync.Mutex
 	from time.Duration
@@ -88,9 +89,9 @@ func (e *engine) follow(c *connection, now time.Duration) due {
 	d := due{task: taskOpen, n: c.lc.N + uint64(load.Connections)}
 	free := now
 	switch policy := load.Reconnect; {
-	case policy.Kind() == scenario.ReconnectNone && c.after.early:
+	case policy.Kind() == value.ReconnectNone && c.after.early:
 		free = scenario.Never
-	case policy.Kind() == scenario.ReconnectBackoff && (c.after.early || c.after.left):
+	case policy.Kind() == value.ReconnectBackoff && (c.after.early || c.after.left):
 		if c.after.early && c.after.held <= policy.Most() {
 			d.failures = c.failures
 		}
@@ -116,7 +117,7 @@ func (e *engine) follow(c *connection, now time.Duration) due {
 // over leave it at a fixed pace, the one that opened first before the others.
 type paced struct {
 	schedule *schedule // fires the ticks
-	rate     scenario.Rate
+	rate     value.Rate
 
 	mu    sync.Mutex
 	queue dues // by the time of opening
@@ -125,7 +126,7 @@ type paced struct {
 	armed bool
 }
 
-func newPaced(s *schedule, rate scenario.Rate) *paced {
+func newPaced(s *schedule, rate value.Rate) *paced {
 	return &paced{schedule: s, rate: rate}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/wsload/wsload/internal/memnet"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -136,7 +137,7 @@ func once(n int, entry scenario.Close) scenario.Plan {
 	p.Seed = 7
 	p.Target.URL = "ws://127.0.0.1:1/"
 	p.Load = scenario.Load{Connections: n, Rate: 100}
-	p.Hold, _ = scenario.ParseDist("1s")
+	p.Hold, _ = value.ParseDist("1s")
 	p.Closes.Mix = []scenario.Close{entry}
 	p.Traffic.Expect = scenario.ExpectAny
 	return p

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -21,7 +22,7 @@ func kept(t *testing.T, n int, entry scenario.Close, length time.Duration, polic
 	p := once(n, entry)
 	p.Load.Rate, p.Load.Duration = 0, length
 	var err error
-	if p.Load.Reconnect, err = scenario.ParseReconnect(policy); err != nil {
+	if p.Load.Reconnect, err = value.ParseReconnect(policy); err != nil {
 		t.Fatal(err)
 	}
 	return p

@@ -10,6 +10,7 @@ import (
 	"github.com/wsload/wsload/internal/relay"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -43,7 +44,7 @@ func TestARelayWithoutAFaultIsNotSeenInAnyClass(t *testing.T) {
 			plan := once(each, b.entry)
 			plan.Target.URL, plan.Target.ConnectTo = "ws://"+addr+b.path, to
 			plan.Load.Rate = 100
-			plan.Hold, _ = scenario.ParseDist("1500ms") // long after what comes early
+			plan.Hold, _ = value.ParseDist("1500ms") // long after what comes early
 			plan.Limits.Close, plan.Limits.Fin = 4*time.Second, 5*time.Second
 			runs.Go(func() { results[i][j], errs[i][j] = Run(t.Context(), plan, Options{}) })
 		}

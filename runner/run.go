@@ -17,6 +17,7 @@ import (
 	"github.com/wsload/wsload/internal/verdict"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -159,7 +160,7 @@ func (e *engine) drain(ctx context.Context, cause error, stopDials func()) {
 	if ctx.Err() != nil {
 		limit, done = min(limit, interruptedDrain), nil
 	}
-	if !errors.Is(cause, errDuration) || e.plan.Closes.Shape.Kind() != scenario.ShapeAtEnd {
+	if !errors.Is(cause, errDuration) || e.plan.Closes.Shape.Kind() != value.ShapeAtEnd {
 		e.forward(limit)
 	}
 	settled := make(chan struct{})
@@ -208,10 +209,10 @@ func (e *engine) forward(drain time.Duration) {
 	}
 	slices.SortFunc(all, func(a, b *connection) int { return cmp.Compare(a.opened, b.opened) })
 	rate := e.share(e.plan.Load.Rate)
-	if need := scenario.Rate(float64(len(all)) / (drain.Seconds() / 2)); rate > 0 && need > rate {
+	if need := value.Rate(float64(len(all)) / (drain.Seconds() / 2)); rate > 0 && need > rate {
 		rate = need
 	}
-	if e.plan.Closes.Shape.Kind() == scenario.ShapeAtEnd {
+	if e.plan.Closes.Shape.Kind() == value.ShapeAtEnd {
 		rate = 0
 	}
 	for k, c := range all {
@@ -324,8 +325,8 @@ func entries(plan *scenario.Plan) []stats.Entry {
 }
 
 // share is this process' part of a rate of the whole plan.
-func (e *engine) share(r scenario.Rate) scenario.Rate {
-	return r * scenario.Rate(e.slots) / scenario.Rate(e.plan.Load.Connections)
+func (e *engine) share(r value.Rate) value.Rate {
+	return r * value.Rate(e.slots) / value.Rate(e.plan.Load.Connections)
 }
 
 // local is the source address of connection n.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -105,7 +106,7 @@ func TestReplacementsKeepToTheRate(t *testing.T) {
 	plan := once(10, active())
 	plan.Load.Rate = 5
 	plan.Load.Duration = 20 * time.Second
-	plan.Hold, _ = scenario.ParseDist("100ms")
+	plan.Hold, _ = value.ParseDist("100ms")
 	res, err := play(t, plan, well(0))
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +122,7 @@ func TestReplacementsKeepToTheRate(t *testing.T) {
 func TestPacedClosesLeaveAtTheirRate(t *testing.T) {
 	plan := once(50, active())
 	plan.Load.Rate = 1000
-	plan.Closes.Shape, _ = scenario.ParseShape("rate(10/s)")
+	plan.Closes.Shape, _ = value.ParseShape("rate(10/s)")
 	var times []time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
@@ -150,7 +151,7 @@ func TestPacedClosesLeaveAtTheirRate(t *testing.T) {
 func TestAllCloseAtOnceWhereTheShapeSaysSo(t *testing.T) {
 	plan := once(30, active())
 	plan.Load.Duration = 5 * time.Second
-	plan.Closes.Shape, _ = scenario.ParseShape("at_end")
+	plan.Closes.Shape, _ = value.ParseShape("at_end")
 	var at []time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
@@ -245,7 +246,7 @@ func TestASignalInTheDrainShortensIt(t *testing.T) {
 func TestALargePopulationIsClosedWithinHalfOfTheDrain(t *testing.T) {
 	plan := once(300, active())
 	plan.Load.Rate, plan.Load.Duration = 10, 40*time.Second
-	plan.Hold, _ = scenario.ParseDist("10m")
+	plan.Hold, _ = value.ParseDist("10m")
 	plan.Limits.Drain, plan.Limits.Close = 20*time.Second, 10*time.Second
 	res, err := play(t, plan, well(0))
 	if err != nil {

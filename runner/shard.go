@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -24,7 +24,7 @@ type shard struct {
 func (s *shard) fire(d due) {
 	switch d.task {
 	case taskClose:
-		if s.e.plan.Closes.Shape.Kind() == scenario.ShapeRate {
+		if s.e.plan.Closes.Shape.Kind() == value.ShapeRate {
 			s.e.paced.eligible(d)
 			return
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -31,7 +32,7 @@ func staged(entry scenario.Close, stages ...scenario.Stage) scenario.Plan {
 func hold(t *testing.T, plan *scenario.Plan, text string) {
 	t.Helper()
 	var err error
-	if plan.Hold, err = scenario.ParseDist(text); err != nil {
+	if plan.Hold, err = value.ParseDist(text); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -91,7 +92,7 @@ func TestThePopulationFollowsTheStages(t *testing.T) {
 	for _, shape := range []string{"each", "rate(1/s)", "wave(730ms)"} {
 		plan := staged(active(), stages...)
 		hold(t, &plan, "uniform(900ms,4s)")
-		plan.Closes.Shape, _ = scenario.ParseShape(shape)
+		plan.Closes.Shape, _ = value.ParseShape(shape)
 		synctest.Test(t, func(t *testing.T) {
 			seen := 0
 			res, err := playIn(t.Context(), t, plan, Options{Tick: func(tick Tick) {
@@ -228,7 +229,7 @@ func TestShardsOfStagesTogetherAreTheWhole(t *testing.T) {
 		scenario.Stage{For: 2 * time.Second, Connections: 10}, scenario.Stage{For: 2 * time.Second, Connections: 25},
 		scenario.Stage{For: 3 * time.Second, Connections: 4})
 	hold(t, &plan, "uniform(300ms,2s)")
-	plan.Load.Reconnect, _ = scenario.ParseReconnect("backoff(100ms,1s)")
+	plan.Load.Reconnect, _ = value.ParseReconnect("backoff(100ms,1s)")
 	run := func(shard string) (sum *stats.Summary, open []life) {
 		synctest.Test(t, func(t *testing.T) {
 			var l lives
@@ -264,7 +265,7 @@ func TestARunInterruptedBetweenStagesIsCompleteAtEveryMoment(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				plan := staged(active(), scenario.Stage{For: 2 * time.Second, Connections: 40}, scenario.Stage{For: 4 * time.Second, Connections: 0})
 				plan.Closes.Mix = []scenario.Close{active(), passive(), abort()}
-				plan.Load.Reconnect, _ = scenario.ParseReconnect([]string{"replace", "none", "backoff(100ms,2s)"}[i%3])
+				plan.Load.Reconnect, _ = value.ParseReconnect([]string{"replace", "none", "backoff(100ms,2s)"}[i%3])
 				ctx, cancel := context.WithCancelCause(t.Context())
 				moment := 2*time.Second + time.Duration(rand.N(int64(4*time.Second)))
 				time.AfterFunc(moment, func() { cancel(errors.New("signal")) })
@@ -307,7 +308,7 @@ func TestThePreflightKnowsWhatStagesDoAtOnce(t *testing.T) {
 		}
 		plan := staged(r.entry, r.stages...)
 		plan.Target.URL = "ws://192.0.2.1/"
-		plan.Closes.Shape, _ = scenario.ParseShape("wave(10s)")
+		plan.Closes.Shape, _ = value.ParseShape("wave(10s)")
 		warnings, err := preflight(&plan, shard, host, proc.Fact{N: 20000, OK: true})
 		if all := strings.Join(warnings, "\n"); err != nil || r.warning == "" && all != "" || !strings.Contains(all, r.warning) {
 			t.Errorf("%s: warnings %q, %v; want %q", r.name, all, err, r.warning)

@@ -18,6 +18,7 @@ import (
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/scenario/problem"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // ModeHeader is the request header that names the mode of a connection's
@@ -267,7 +268,7 @@ func burst(load *scenario.Load, shard scenario.Shard) int {
 // fires for itself.
 func lonely(closes *scenario.Closes, stages []scenario.Stage) (warnings []string) {
 	why := "with closes.shape " + closes.Shape.String() + " each connection of %s fires it; for once for many take wave(10s) or at_end"
-	if kind := closes.Shape.Kind(); kind == scenario.ShapeWave || kind == scenario.ShapeAtEnd {
+	if kind := closes.Shape.Kind(); kind == value.ShapeWave || kind == value.ShapeAtEnd {
 		if !falls(stages) {
 			return nil
 		}

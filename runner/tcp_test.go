@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -75,7 +76,7 @@ func TestEachModeEndsInItsClassOverTCP(t *testing.T) {
 		plan := once(each, b.entry)
 		plan.Target.URL = "ws://" + addr + b.path
 		plan.Load.Rate = 400
-		plan.Hold, _ = scenario.ParseDist("500ms")
+		plan.Hold, _ = value.ParseDist("500ms")
 		plan.Limits.Close, plan.Limits.Fin = 3*time.Second, 5*time.Second
 		if b.class == stats.Cut && b.entry.Mode == scenario.Mute {
 			plan.Limits.Close = 15 * time.Second // the target waits 5 s for an answer
@@ -107,7 +108,7 @@ func TestBytesBehindACloseAreMetByAFINOrAnRST(t *testing.T) {
 	for _, p := range []scenario.Payload{scenario.PayloadTwice, scenario.PayloadPingAfter, scenario.PayloadDataAfter, scenario.PayloadBehindBig} {
 		plan := once(20, bad(p))
 		plan.Target.URL = "ws://" + addr + "/echo"
-		plan.Hold, _ = scenario.ParseDist("200ms")
+		plan.Hold, _ = value.ParseDist("200ms")
 		res, err := Run(t.Context(), plan, Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -122,7 +123,7 @@ func TestAVanishedConnectionIsHeardOfNoMore(t *testing.T) {
 	addr, _ := serve(t)
 	plan := once(5, of(scenario.Vanish, nil))
 	plan.Target.URL = "ws://" + addr + "/echo"
-	plan.Hold, _ = scenario.ParseDist("200ms")
+	plan.Hold, _ = value.ParseDist("200ms")
 	_, refused := Preflight(&plan, scenario.Shard{})
 	if err := wire.CanVanish(); err != nil {
 		if refused == nil || !strings.Contains(refused.Error(), err.Error()) {

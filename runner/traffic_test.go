@@ -8,6 +8,7 @@ import (
 	"github.com/wsload/wsload/internal/mark"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -32,7 +33,7 @@ func TestAnOpeningDialogueThatMissesIsOpenFailed(t *testing.T) {
 
 func TestEchoedTrafficIsCountedAndNothingIsLost(t *testing.T) {
 	plan := once(6, active())
-	plan.Hold, _ = scenario.ParseDist("9990ms")
+	plan.Hold, _ = value.ParseDist("9990ms")
 	plan.Traffic = scenario.Traffic{Every: time.Second, Size: 128, Expect: scenario.ExpectEcho, Ping: 3 * time.Second}
 	res, err := play(t, plan, well(0))
 	if err != nil {
@@ -46,7 +47,7 @@ func TestEchoedTrafficIsCountedAndNothingIsLost(t *testing.T) {
 
 func TestAMessageThatNeverComesBackIsLost(t *testing.T) {
 	plan := once(1, active())
-	plan.Hold, _ = scenario.ParseDist("10s")
+	plan.Hold, _ = value.ParseDist("10s")
 	plan.Traffic = scenario.Traffic{Every: time.Second, Size: 128, Expect: scenario.ExpectEcho}
 	res, err := play(t, plan, func(p *peer) {
 		for i := 0; ; i++ {
@@ -89,7 +90,7 @@ func TestAMessageOfAnotherConnectionIsAViolation(t *testing.T) {
 
 func TestAWriteStuckOnAFullWindowNeitherHangsTheCloseNorTheRun(t *testing.T) {
 	plan := once(2, active())
-	plan.Hold, _ = scenario.ParseDist("5s")
+	plan.Hold, _ = value.ParseDist("5s")
 	plan.Traffic = scenario.Traffic{Every: 100 * time.Millisecond, Size: 1 << 20, Expect: scenario.ExpectAny}
 	plan.Limits.Close = 10 * time.Second
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // A plan is built by changing the default, and every connection's script can
@@ -18,7 +19,7 @@ func Example() {
 		scenario.DefaultClose(scenario.Active),
 		scenario.DefaultClose(scenario.Abort),
 	}
-	hold, err := scenario.ParseDist("uniform(1s,3s)")
+	hold, err := value.ParseDist("uniform(1s,3s)")
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // staged is a plan with the stages and no bound on their steepness.
@@ -215,7 +216,7 @@ func TestStagesThatMakeNoPopulationAreRefused(t *testing.T) {
 	checkLines(t, err, "load.stages: takes a list, got a mapping (write [{for: 1m, connections: 1000}, {for: 1m, connections: 0}])")
 
 	many := make([]scenario.Stage, 257)
-	load := func(rate scenario.Rate, stages ...scenario.Stage) func(*scenario.Plan) {
+	load := func(rate value.Rate, stages ...scenario.Stage) func(*scenario.Plan) {
 		return func(p *scenario.Plan) { p.Load.Rate = rate; p.Load.SetStages(stages...) }
 	}
 	const steep = " (give it that long, raise load.rate, or set it to 0 for unlimited)"

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/wsload/wsload/scenario/problem"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // Validate says whether p can be run. The error is problem.List: everything that
@@ -271,7 +272,7 @@ func (c *checker) load(l *Load) {
 	if !staged {
 		c.count("load.connections", l.Connections, 1, maxConnections, "share more among machines with shards")
 	}
-	if msg, hint := l.Rate.fault(); msg != "" {
+	if msg, hint := l.Rate.Fault(); msg != "" {
 		c.refuse("load.rate", l.Rate, msg, hint)
 	}
 	if staged {
@@ -282,7 +283,7 @@ func (c *checker) load(l *Load) {
 	} else {
 		c.span("load.duration", l.Duration, 0, problem.MaxSpan, "0s opens each connection once")
 	}
-	if l.Reconnect.Kind() == ReconnectBackoff && l.Duration == 0 && !staged {
+	if l.Reconnect.Kind() == value.ReconnectBackoff && l.Duration == 0 && !staged {
 		c.refuse("load.reconnect", l.Reconnect, "nothing comes back when load.duration is 0s",
 			"set load.duration, or remove this")
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/wsload/wsload/scenario/problem"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 )
 
 func (c *checker) closes(p *Plan) {
-	if p.Closes.Shape.Kind() == ShapeAtEnd && p.Load.Duration == 0 {
+	if p.Closes.Shape.Kind() == value.ShapeAtEnd && p.Load.Duration == 0 {
 		c.refuse("closes.shape", p.Closes.Shape, "there is no end to close at when load.duration is 0s",
 			"set load.duration, or use each")
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // A refusal is a change to the default plan and all that Validate then says.
@@ -151,9 +152,9 @@ func TestLoadDialogueAndTrafficHaveBounds(t *testing.T) {
 			`load.connections: must be 1 to 10000000, got 10000001 (share more among machines with shards)`},
 		{func(p *scenario.Plan) { p.Load.Rate = -1 },
 			`load.rate: a rate cannot be negative, got "-1/s" (write 500/s, 30/m, 3600/h or 0 for unlimited)`},
-		{func(p *scenario.Plan) { p.Load.Rate = scenario.Rate(math.NaN()) },
+		{func(p *scenario.Plan) { p.Load.Rate = value.Rate(math.NaN()) },
 			`load.rate: not a number, got "NaN/s" (write 500/s, 30/m, 3600/h or 0 for unlimited)`},
-		{func(p *scenario.Plan) { p.Load.Rate = scenario.Rate(math.Inf(1)) },
+		{func(p *scenario.Plan) { p.Load.Rate = value.Rate(math.Inf(1)) },
 			`load.rate: a rate this high cannot be paced, got "+Inf/s" (write at most 1e9/s, or 0 for unlimited)`},
 		{func(p *scenario.Plan) { p.Load.Rate = 1e-6 },
 			`load.rate: a rate this low never starts anything, got "1e-06/s" (write at least 1 a day, or 0 for unlimited)`},

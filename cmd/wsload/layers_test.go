@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 // stdin is an app that reads a configuration on standard input.
@@ -137,9 +138,9 @@ func TestTheLayersLieOverEachOther(t *testing.T) {
 	want.Load.Rate, want.Load.Duration, want.Load.Connections = 7, 3e9, 8
 	want.Target.Headers = []string{"B: 2"}
 	want.Closes.Mix = []scenario.Close{scenario.DefaultClose(scenario.Abort)}
-	if diff := cmp.Diff(want, plan, cmp.Comparer(func(a, b scenario.Dist) bool { return a == b }),
-		cmp.Comparer(func(a, b scenario.Shape) bool { return a == b }),
-		cmp.Comparer(func(a, b scenario.Reconnect) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, plan, cmp.Comparer(func(a, b value.Dist) bool { return a == b }),
+		cmp.Comparer(func(a, b value.Shape) bool { return a == b }),
+		cmp.Comparer(func(a, b value.Reconnect) bool { return a == b })); diff != "" {
 		t.Errorf("the plan differs (-want +got):\n%s", diff)
 	}
 	from := sources(scenario.Keys(), nil, file, env, flags)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -167,7 +168,7 @@ func newFigures(c *config) figures {
 			closes = min(closes, limit)
 		}
 	}
-	if c.plan.Closes.Shape.Kind() == scenario.ShapeAtEnd {
+	if c.plan.Closes.Shape.Kind() == value.ShapeAtEnd {
 		closes = 0
 	}
 	about := size

@@ -6,18 +6,19 @@ import (
 	"time"
 
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 func TestTheFiguresFollowFromThePlan(t *testing.T) {
-	span := func(text string) scenario.Dist {
-		d, err := scenario.ParseDist(text)
+	span := func(text string) value.Dist {
+		d, err := value.ParseDist(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return d
 	}
-	shape := func(text string) scenario.Shape {
-		s, err := scenario.ParseShape(text)
+	shape := func(text string) value.Shape {
+		s, err := value.ParseShape(text)
 		if err != nil {
 			t.Fatal(err)
 		}

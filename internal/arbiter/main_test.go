@@ -12,6 +12,7 @@ import (
 	"github.com/wsload/wsload/internal/contest"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,7 +40,7 @@ func small(t *testing.T) *arbiter.Plan {
 	plan := scenario.Default()
 	plan.Seed = 7
 	plan.Load = scenario.Load{Connections: 12}
-	hold, err := scenario.ParseDist("1ms")
+	hold, err := value.ParseDist("1ms")
 	if err != nil {
 		t.Fatal(err)
 	}

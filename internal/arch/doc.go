@@ -4,7 +4,7 @@
 // # Imports
 //
 // Imports point one way, so that a package can be read and tested without what
-// stands above it. At the bottom are what to do (scenario, and scenario/problem, which says what is wrong with it), the bytes on the
+// stands above it. At the bottom are what to do (scenario, with the values that have a text of their own, scenario/value, and what is wrong with it, scenario/problem), the bytes on the
 // wire (internal/wire, with the marks in messages and the frames that break the
 // rules, internal/mark and internal/badframe), facts about the host (internal/proc), what a server leaks (internal/watch, with those facts), the stored form of
 // single connections (internal/trace), processes that end when they should
@@ -25,7 +25,8 @@
 // may also import what its package may.
 //
 //	scenario/problem    <- nothing
-//	scenario            <- scenario/problem
+//	scenario/value      <- scenario/problem
+//	scenario            <- scenario/problem, scenario/value
 //	internal/mark       <- nothing
 //	internal/wire       <- internal/mark
 //	internal/badframe   <- internal/wire
@@ -41,7 +42,7 @@
 //	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
 //	internal/verdict    <- scenario, stats, internal/wire
 //	internal/target     <- scenario, stats, internal/proc, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
-//	runner              <- scenario, scenario/problem, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
+//	runner              <- scenario, scenario/problem, scenario/value, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
 //	internal/books      <- scenario, stats, internal/wire, internal/target, runner, internal/result
 //	internal/gate       <- nothing
@@ -58,7 +59,7 @@
 //	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/viper, github.com/go-viper/mapstructure/v2, go.yaml.in/yaml/v3, golang.org/x/term
 //	scripts/bench/bareloop <- internal/proc
 //	scripts/fidelity    <- internal/trace
-//	any test            <- internal/memnet, internal/target, internal/relay, github.com/coder/websocket, github.com/rogpeppe/go-internal, go.uber.org/goleak, github.com/google/go-cmp
+//	any test            <- scenario/value, internal/memnet, internal/target, internal/relay, github.com/coder/websocket, github.com/rogpeppe/go-internal, go.uber.org/goleak, github.com/google/go-cmp
 //
 // # The other rules
 //

@@ -12,6 +12,7 @@ import (
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -90,7 +91,7 @@ func bout(t *testing.T, path string, run uint32) (*runner.Result, *result.Ledger
 	plan.Seed = uint64(run)
 	plan.Target.URL = "ws://" + addr + path
 	plan.Load = scenario.Load{Connections: 400, Rate: 400}
-	plan.Hold, _ = scenario.ParseDist("uniform(300ms,600ms)")
+	plan.Hold, _ = value.ParseDist("uniform(300ms,600ms)")
 	plan.Closes.Mix = everyMode(t)
 	plan.Traffic.Every = 100 * time.Millisecond
 	plan.Traffic.Expect = scenario.ExpectEcho

@@ -15,6 +15,7 @@ import (
 	"github.com/wsload/wsload/internal/launch"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"go.uber.org/goleak"
 )
 
@@ -73,7 +74,7 @@ func small(t *testing.T) scenario.Plan {
 	plan := scenario.Default()
 	plan.Seed = 7
 	plan.Load = scenario.Load{Connections: 12}
-	hold, err := scenario.ParseDist("5ms")
+	hold, err := value.ParseDist("5ms")
 	if err != nil {
 		t.Fatal(err)
 	}

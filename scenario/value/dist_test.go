@@ -1,4 +1,4 @@
-package scenario_test
+package value_test
 
 import (
 	"math"
@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
 const year = 8760 * time.Hour
 
-func mustDist(t testing.TB, text string) scenario.Dist {
+func mustDist(t testing.TB, text string) value.Dist {
 	t.Helper()
-	d, err := scenario.ParseDist(text)
+	d, err := value.ParseDist(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestARefusedDistNamesTextPlaceAndRemedy(t *testing.T) {
 		"lognormal(0s,20s)": `parse distribution "lognormal(0s,20s)": the median must be above 0s ` +
 			`(write lognormal(median,p99), as in lognormal(20s,2m))`,
 	} {
-		if d, err := scenario.ParseDist(text); err == nil {
+		if d, err := value.ParseDist(text); err == nil {
 			t.Errorf("ParseDist(%q) = %v, want an error", text, d)
 		} else if err.Error() != want {
 			t.Errorf("ParseDist(%q):\n got %s\nwant %s", text, err, want)
@@ -138,11 +138,11 @@ func FuzzDist(f *testing.F) {
 		f.Add(text, 0.5)
 	}
 	f.Fuzz(func(t *testing.T, text string, u float64) {
-		d, err := scenario.ParseDist(text)
+		d, err := value.ParseDist(text)
 		if err != nil {
 			return
 		}
-		again, err := scenario.ParseDist(d.String())
+		again, err := value.ParseDist(d.String())
 		if err != nil || again != d {
 			t.Fatalf("%q is written %q, which reads as %v, %v", text, d, again, err)
 		}

@@ -1,14 +1,14 @@
-package scenario_test
+package value_test
 
 import (
 	"testing"
 
-	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
-func mustShape(t testing.TB, text string) scenario.Shape {
+func mustShape(t testing.TB, text string) value.Shape {
 	t.Helper()
-	s, err := scenario.ParseShape(text)
+	s, err := value.ParseShape(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,15 +18,15 @@ func mustShape(t testing.TB, text string) scenario.Shape {
 func TestAShapeReadsBackFromItsText(t *testing.T) {
 	for _, c := range []struct {
 		text, want string
-		kind       scenario.ShapeKind
-		rate       scenario.Rate
+		kind       value.ShapeKind
+		rate       value.Rate
 	}{
-		{"each", "each", scenario.ShapeEach, 0},
-		{" each ", "each", scenario.ShapeEach, 0},
-		{"wave( 60s )", "wave(1m)", scenario.ShapeWave, 0},
-		{"at_end", "at_end", scenario.ShapeAtEnd, 0},
-		{"rate(500)", "rate(500/s)", scenario.ShapeRate, 500},
-		{"rate(30/m)", "rate(0.5/s)", scenario.ShapeRate, 0.5},
+		{"each", "each", value.ShapeEach, 0},
+		{" each ", "each", value.ShapeEach, 0},
+		{"wave( 60s )", "wave(1m)", value.ShapeWave, 0},
+		{"at_end", "at_end", value.ShapeAtEnd, 0},
+		{"rate(500)", "rate(500/s)", value.ShapeRate, 500},
+		{"rate(30/m)", "rate(0.5/s)", value.ShapeRate, 0.5},
 	} {
 		s := mustShape(t, c.text)
 		if s.String() != c.want || s.Kind() != c.kind || s.Rate() != c.rate {
@@ -37,7 +37,7 @@ func TestAShapeReadsBackFromItsText(t *testing.T) {
 			t.Errorf("ParseShape(%q) is not the Shape of %q", c.want, c.text)
 		}
 	}
-	if (scenario.Shape{}) != mustShape(t, "each") {
+	if (value.Shape{}) != mustShape(t, "each") {
 		t.Error("the zero Shape is not each")
 	}
 }
@@ -56,7 +56,7 @@ func TestARefusedShapeNamesTextPlaceAndRemedy(t *testing.T) {
 		"rate(0)":   `parse shape "rate(0)": a rate of 0 is unlimited and spreads nothing (write each, or a rate above 0)`,
 		"rate(x)":   `parse shape "rate(x)": not a rate: "x" at position 6 (` + forms + `)`,
 	} {
-		if s, err := scenario.ParseShape(text); err == nil {
+		if s, err := value.ParseShape(text); err == nil {
 			t.Errorf("ParseShape(%q) = %v, want an error", text, s)
 		} else if err.Error() != want {
 			t.Errorf("ParseShape(%q):\n got %s\nwant %s", text, err, want)

@@ -1,16 +1,16 @@
-package scenario_test
+package value_test
 
 import (
 	"math"
 	"testing"
 	"time"
 
-	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 )
 
-func mustRate(t testing.TB, text string) scenario.Rate {
+func mustRate(t testing.TB, text string) value.Rate {
 	t.Helper()
-	r, err := scenario.ParseRate(text)
+	r, err := value.ParseRate(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func mustRate(t testing.TB, text string) scenario.Rate {
 func TestARateIsEventsPerSecondWhateverItsUnit(t *testing.T) {
 	for _, c := range []struct {
 		text  string
-		want  scenario.Rate
+		want  value.Rate
 		again string
 	}{
 		{"500/s", 500, "500/s"},
@@ -51,8 +51,8 @@ func TestARateIsEventsPerSecondWhateverItsUnit(t *testing.T) {
 
 func TestEveryRateReadsBackFromItsText(t *testing.T) {
 	for i := range 2000 {
-		for _, r := range []scenario.Rate{
-			scenario.Rate(i), scenario.Rate(i) / 60, scenario.Rate(i) / 3600, scenario.Rate(math.Sqrt(float64(i))),
+		for _, r := range []value.Rate{
+			value.Rate(i), value.Rate(i) / 60, value.Rate(i) / 3600, value.Rate(math.Sqrt(float64(i))),
 		} {
 			if r != 0 && r < 1.0/86400 {
 				continue
@@ -83,7 +83,7 @@ func TestARefusedRateNamesTextAndRemedy(t *testing.T) {
 		"0.01/h":   `parse rate "0.01/h": a rate this low never starts anything (write at least 1 a day, or 0 for unlimited)`,
 		"1e-320/h": `parse rate "1e-320/h": a rate this low never starts anything (write at least 1 a day, or 0 for unlimited)`,
 	} {
-		if r, err := scenario.ParseRate(text); err == nil {
+		if r, err := value.ParseRate(text); err == nil {
 			t.Errorf("ParseRate(%q) = %v, want an error", text, r)
 		} else if err.Error() != want {
 			t.Errorf("ParseRate(%q):\n got %s\nwant %s", text, err, want)
@@ -115,7 +115,7 @@ func TestEventsOfARateDoNotDrift(t *testing.T) {
 			t.Errorf("event %d at %s: got %v, want %v", c.k, c.rate, got, c.want)
 		}
 	}
-	if got := scenario.Rate(math.NaN()).At(5); got != 0 {
+	if got := value.Rate(math.NaN()).At(5); got != 0 {
 		t.Errorf("a rate that is no number has its events at %v", got)
 	}
 	if got, want := mustRate(t, "3/s").Interval(), time.Duration(333333333); got != want {
