@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,11 +34,12 @@ func (l *leaky) keep(n int) {
 	l.memory = l.memory[n:]
 }
 
-// startLeaky starts such a server, until the test ends.
-func startLeaky(t *testing.T, leak string) (pid, port int) {
+// startLeaky starts such a server on a port, 0 for any, until it is stopped or
+// the test ends.
+func startLeaky(t *testing.T, leak string, on int) (pid, port int, stop func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), leakyEnv+"="+leak)
+	cmd.Env = append(os.Environ(), leakyEnv+"="+leak, fmt.Sprintf("%s=127.0.0.1:%d", leakyAddr, on))
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -50,12 +52,13 @@ func startLeaky(t *testing.T, leak string) (pid, port int) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		in.Close()
 		if err := cmd.Wait(); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +66,7 @@ func startLeaky(t *testing.T, leak string) (pid, port int) {
 	if _, err := fmt.Sscan(line, &port); err != nil {
 		t.Fatal(err)
 	}
-	return cmd.Process.Pid, port
+	return cmd.Process.Pid, port, stop
 }
 
 // A campaign loads a leaky server with plain TCP connections.
@@ -99,7 +102,7 @@ func (c *campaign) load(ctx context.Context, t *testing.T, rst bool) {
 // connections at least, and returns how many there were.
 func watchLeaky(t *testing.T, leak string, closes uint64, rst bool, sourceOf func(pid, port int) string) (report Report, all uint64) {
 	t.Helper()
-	pid, port := startLeaky(t, leak)
+	pid, port, _ := startLeaky(t, leak, 0)
 	c := &campaign{port: port}
 	c.phase.Store(Before)
 	s := &Sampler{Sources: []Source{source(t, sourceOf(pid, port))}, Port: port, Epoch: time.Now(), State: c.state}
@@ -149,6 +152,9 @@ func watchLeaky(t *testing.T, leak string, closes uint64, rst bool, sourceOf fun
 }
 
 func TestLeaksOfARealServerAreFoundWithTheirFigures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("three loads of some seconds")
+	}
 	byPort := func(_, port int) string { return fmt.Sprintf("port:%d", port) }
 	byPID := func(pid, _ int) string { return fmt.Sprintf("pid:%d", pid) }
 	for _, row := range []struct {
@@ -186,8 +192,48 @@ func TestLeaksOfARealServerAreFoundWithTheirFigures(t *testing.T) {
 }
 
 func TestACleanServerRaisesNoAlarm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a load of some seconds")
+	}
 	report, _ := watchLeaky(t, leakNothing, 4000, true, func(_, port int) string { return fmt.Sprintf("port:%d", port) })
 	if verdict := report.Verdict(); verdict != None {
 		t.Errorf("%s", verdict)
 	}
+}
+
+func TestAPortIsFollowedFromOneServerToTheNext(t *testing.T) {
+	first, port, stop := startLeaky(t, leakNothing, 0)
+	s := &Sampler{Sources: []Source{source(t, fmt.Sprintf("port:%d", port))}, Epoch: time.Now(), State: underLoad}
+	for range 2 {
+		sample := s.Sample(t.Context(), time.Second)
+		if sample.Failed != 0 || sample.Restarted || sample.FDs != proc.Of(first).Descriptors || sample.Server.in(proc.Listen) != proc.Known(1) {
+			t.Errorf("sample %+v, want the descriptors of the child, %+v", sample, proc.Of(first))
+		}
+	}
+	stop()
+	if sample := s.Sample(t.Context(), time.Second); sample.Failed != 1 || sample.FDs.OK || sample.Restarted ||
+		sample.Server.in(proc.Listen) != proc.Known(0) {
+		t.Errorf("between the servers: %+v", sample)
+	}
+	second, _, _ := startLeaky(t, leakNothing, port)
+	if sample := s.Sample(t.Context(), time.Second); sample.Failed != 0 || !sample.Restarted || sample.CPU.OK != proc.Of(second).CPU.OK {
+		t.Errorf("the next server: %+v", sample)
+	}
+	if sample := s.Sample(t.Context(), time.Second); sample.Restarted {
+		t.Errorf("a restart is told twice: %+v", sample)
+	}
+}
+
+func TestThisProcessTellsOfItself(t *testing.T) {
+	runtime.GC() // its heap is known from the first collection on
+	r := ofThisProcess()
+	if n := int64(runtime.NumGoroutine()); r.Goroutines.N < 2 || r.Goroutines.N > n+5 || r.Heap.N < 1<<14 || r.Heap.N > r.RSS.N {
+		t.Errorf("%+v, %d goroutines", r, n)
+	}
+	held := make([]byte, 32*mib)
+	runtime.GC()
+	if now := ofThisProcess(); now.Heap.N < r.Heap.N+int64(len(held))-mib {
+		t.Errorf("heap %d, then %d with 32 MiB more", r.Heap.N, now.Heap.N)
+	}
+	runtime.KeepAlive(held)
 }

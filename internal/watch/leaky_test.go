@@ -18,8 +18,8 @@ const (
 
 // serveLeaky is a server in a process of its own. It reads each connection to
 // its end, and closes it. It prints its port, and ends with its standard input.
-func serveLeaky(leak string) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+func serveLeaky(leak, addr string) {
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -3,6 +3,7 @@ package watch
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/metrics"
 	"slices"
 	"strconv"
@@ -100,18 +101,18 @@ func (h *holder) read() (reading, error) {
 func ofThisProcess() reading {
 	p := proc.Self()
 	r := reading{
-		Facts:    Facts{FDs: p.Descriptors, RSS: p.RSS, Threads: p.Threads, CPU: p.CPU},
+		Facts: Facts{
+			FDs: p.Descriptors, RSS: p.RSS, Threads: p.Threads, CPU: p.CPU,
+			// The runtime's metric of that name counts its own goroutines too.
+			Goroutines: proc.Known(int64(runtime.NumGoroutine())),
+		},
 		identity: "self",
 	}
-	samples := []metrics.Sample{{Name: "/sched/goroutines:goroutines"}, {Name: "/gc/heap/live:bytes"}}
-	metrics.Read(samples)
-	for i, to := range []*proc.Fact{&r.Goroutines, &r.Heap} {
-		if samples[i].Value.Kind() == metrics.KindUint64 {
-			*to = proc.Known(int64(samples[i].Value.Uint64()))
-		}
-	}
-	if r.Heap.N == 0 { // nothing has been collected yet
-		r.Heap = proc.Fact{}
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	// It is 0 as long as nothing has been collected.
+	if v := live[0].Value; v.Kind() == metrics.KindUint64 && v.Uint64() > 0 {
+		r.Heap = proc.Known(int64(v.Uint64()))
 	}
 	return r
 }

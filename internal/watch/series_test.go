@@ -165,6 +165,21 @@ func TestALeakPerCloseIsFoundThoughTheRateOfClosesVaries(t *testing.T) {
 	}
 }
 
+func TestWhatGrowsBeforeAllCloseAtOnceIsHeldAgainstTime(t *testing.T) {
+	var r recording
+	for i := range 180 {
+		r.add(1, Load, always(holding{fds: int64(i)}))
+		r.closes = 0
+		if i >= 170 {
+			r.closes = 5000
+		}
+	}
+	trend := r.Report().trend(t, "fds")
+	if trend.Verdict != Leak || trend.Per1000.OK || trend.PerHour.Value != 3600 {
+		t.Errorf("%+v", trend)
+	}
+}
+
 func TestASeriesOfDaysStaysSmallAndKeepsItsFigures(t *testing.T) {
 	var r recording
 	const days = 3
@@ -194,6 +209,9 @@ func TestAShortLoadIsNotJudged(t *testing.T) {
 	trend := r.Report().trend(t, "fds")
 	if trend.Verdict != Unknown || trend.PerHour.OK || !strings.Contains(trend.Reason, "load for longer") {
 		t.Errorf("%+v", trend)
+	}
+	if lines := r.Report().Lines(100); !strings.Contains(lines[1], "descriptors were known at 10 points of the load, 12 are needed") {
+		t.Errorf("%q", lines)
 	}
 	if empty := new(Series).Report(); empty.Verdict() != Unknown || len(empty.Lines(80)) != 1 {
 		t.Errorf("nothing at all: %s, %q", empty.Verdict(), empty.Lines(80))

@@ -40,6 +40,9 @@ func (r Report) Lines(width int) []string {
 	if still != nil {
 		say("ok, steady throughout: " + strings.Join(still, ", "))
 	}
+	if r.Samples > 0 && r.Verdict() == Unknown && len(byVerdict) == 0 {
+		say("? nothing could be judged: " + r.Trends[0].Quantity.noun + " were " + r.Trends[0].Reason)
+	}
 	if text := r.timeWait(); text != "" {
 		say(text)
 	}

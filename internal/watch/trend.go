@@ -84,13 +84,25 @@ func (s stretch) from(i int) stretch {
 	return stretch{hours: s.hours[i:], thousands: s.thousands[i:], alike: s.alike}
 }
 
-// axis is what the quantity is judged against: connections that ended, where
-// any did, since most leaks are per connection and the rate of them may vary.
+// axis is what the quantity is judged against: connections that ended, since
+// most leaks are per connection and the rate of them may vary.
 func (s stretch) axis() []block {
-	if n := len(s.thousands); n > 0 && s.thousands[n-1].x > s.thousands[0].x {
+	if s.closing() {
 		return s.thousands
 	}
 	return s.hours
+}
+
+// closing says whether connections ended in half of the blocks at least. Where
+// they all end at once, there is no slope against them.
+func (s stretch) closing() bool {
+	moved := 0
+	for i := range s.thousands {
+		if i > 0 && s.thousands[i].x > s.thousands[i-1].x {
+			moved++
+		}
+	}
+	return moved > 0 && 2*moved >= len(s.thousands)-1
 }
 
 // trendOf judges one quantity over the samples under load.
@@ -131,7 +143,7 @@ func trendOf(samples []Sample, q Quantity) Trend {
 // figures estimates the slopes over a part of the load.
 func (t *Trend) figures(part stretch, cuts []int) {
 	t.PerHour = theilSen(part.hours, part.alike, halfPercent, cuts...)
-	if n := len(part.thousands); part.thousands[n-1].x > part.thousands[0].x {
+	if part.closing() {
 		t.Per1000 = theilSen(part.thousands, part.alike, halfPercent, cuts...)
 	}
 	first, last := part.hours[0].x, part.hours[len(part.hours)-1].x
