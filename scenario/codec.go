@@ -166,12 +166,12 @@ func encode(v reflect.Value) any {
 }
 
 // foreign says whether a key is written only where it is set: one of another
-// mode or kind of fault, or of a trigger, which has one key.
+// mode or kind of fault, or of a trigger or a hook, which have one.
 func foreign(owner any, key string) bool {
 	switch o := owner.(type) {
 	case Close:
 		return !o.Mode.has(key)
-	case Trigger:
+	case Trigger, Hook:
 		return true
 	case Fault:
 		return !o.Kind().has(key)

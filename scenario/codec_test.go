@@ -58,6 +58,8 @@ func fullPlan(t testing.TB) scenario.Plan {
 			{At: 2 * time.Second, Cut: scenario.CutSilent, Leg: scenario.LegClient, Share: 0.1},
 		}},
 		Interval: 500 * time.Millisecond,
+		Drain:    scenario.Drain{After: time.Second, Within: time.Hour},
+		Watch:    scenario.Watch{Sources: []string{"self"}, Every: 250 * time.Millisecond, Settle: time.Minute},
 		Gate:     scenario.Gate{Rules: []string{"premature.rate == 0"}, AbortOnFail: true, Grace: 20 * time.Second},
 	}
 }
@@ -103,6 +105,12 @@ limits.drain | false | duration | 45s
 faults.toxiproxy | false | text | 
 faults.steps | true | list of {at, for, latency, jitter, bandwidth, stall, cut, leg, share} | []
 interval | false | duration | 1s
+drain.hooks | true | list of {signal, to, http, exec, wait} | []
+drain.after | false | duration | 5s
+drain.within | false | duration | 1m
+watch.sources | true | list of text | []
+watch.every | false | duration | 1s
+watch.settle | false | duration | 10s
 gate.rules | true | list of text | []
 gate.abort_on_fail | false | bool | false
 gate.grace | false | duration | 10s`
@@ -183,7 +191,8 @@ func TestThePlansJSONKeepsTheOrderOfDeclaration(t *testing.T) {
 		`{"at":"0s","for":"0s","bandwidth":"64500b/s","leg":"down","share":"100%"},` +
 		`{"at":"0s","for":"0s","stall":true,"leg":"both","share":"100%"},` +
 		`{"at":"2s","cut":"silent","leg":"client","share":"0.1%"}]},` +
-		`"interval":"500ms","gate":{"rules":["premature.rate == 0"],"abort_on_fail":true,"grace":"20s"}}`
+		`"interval":"500ms","drain":{"hooks":[],"after":"1s","within":"1h"},` +
+		`"watch":{"sources":["self"],"every":"250ms","settle":"1m"},"gate":{"rules":["premature.rate == 0"],"abort_on_fail":true,"grace":"20s"}}`
 	if string(data) != want {
 		t.Errorf("got\n%s\nwant\n%s", data, want)
 	}

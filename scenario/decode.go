@@ -23,7 +23,9 @@ import (
 // value of the key's own Go type is taken as it is. A null changes nothing. A
 // list replaces the default list whole, and an entry of the mix starts from
 // DefaultClose of its mode. Beside load.stages, load.connections and
-// load.duration have no default: they follow from the stages.
+// load.duration have no default: they follow from the stages. With hooks the
+// defaults are those of a drain: every connection waits for the server, lives
+// once and is held to the end, and a message a second goes over it.
 //
 // The error is problem.List: every unknown key, wrong type and unreadable value.
 // The plan then has the readable values and may be validated, to find what
@@ -34,6 +36,12 @@ func Decode(tree map[string]any) (Plan, error) {
 	d.section("", reflect.ValueOf(&plan).Elem(), tree)
 	if load, ok := asMap(tree["load"]); ok && len(plan.Load.Stages) > 0 {
 		plan.Load.follow(load)
+	}
+	if len(plan.Drain.Hooks) > 0 {
+		plan.drainDefaults(func(section, name string) bool {
+			sub, _ := asMap(tree[section])
+			return tree[section] != nil && (name == "" || sub[name] != nil)
+		})
 	}
 	return plan, d.problems.Err()
 }
@@ -128,6 +136,8 @@ func listExample(t reflect.Type) string {
 		return "[{mode: active, weight: 60}, {mode: abort, weight: 40}]"
 	case reflect.TypeFor[Stage]():
 		return "[{for: 1m, connections: 1000}, {for: 1m, connections: 0}]"
+	case reflect.TypeFor[Hook]():
+		return `[{signal: TERM, to: "port:9000"}]`
 	case reflect.TypeFor[Step]():
 		return `[{send: "hello", expect: "welcome"}]`
 	case reflect.TypeFor[Fault]():

@@ -34,6 +34,8 @@ func FuzzDecode(f *testing.F) {
 		`{"closes":{"mix":[{"mode":"abort","how":"fin","when":"receiving"},{"mode":"half_close","payload":""},{"mode":"vanish","weight":0}]}}`,
 		`{"load":{"rate":0,"stages":[{"for":"1m","connections":40},{"for":"0s","connections":5},{"for":"1ns","connections":9}]}}`,
 		`{"load":{"stages":[{"for":"60s","connections":1e2}],"connections":100,"duration":"1m","reconnect":"backoff(1s,30s)"}}`,
+		`{"drain":{"hooks":[{"signal":"TERM"},{"http":"GET http://u:p@h/?key=a","wait":"1s"},{"exec":"curl -u a:b http://h"}],"after":0}}`,
+		`{"target":{"url":"ws://127.0.0.1/"},"drain":{"hooks":[{"signal":"SIGHUP","to":"pidfile:${HOST}"}]},"load":{"rate":1e-5,"duration":"1h"},"watch":{"sources":[" "]}}`,
 		`{"load":{"stages":[{"for":"9000000h","connections":-1},{},null,5],"reconnect":" none"}}`,
 	} {
 		f.Add([]byte(seed))

@@ -28,6 +28,8 @@ type Plan struct {
 	Limits   Limits        `key:"limits"`
 	Faults   Faults        `key:"faults"`   // of the path to the target
 	Interval time.Duration `key:"interval"` // span of one interval summary at the start of a run
+	Drain    Drain         `key:"drain"`
+	Watch    Watch         `key:"watch"`
 	Gate     Gate          `key:"gate"`
 }
 
@@ -202,7 +204,9 @@ func Default() Plan {
 			Fin:     1 * time.Second,
 			Drain:   45 * time.Second,
 		},
-		Gate: Gate{Grace: 10 * time.Second},
+		Drain: Drain{After: 5 * time.Second, Within: time.Minute},
+		Watch: Watch{Every: time.Second, Settle: 10 * time.Second},
+		Gate:  Gate{Grace: 10 * time.Second},
 	}
 }
 

@@ -15,7 +15,8 @@ const mask = "***"
 // headers, the user and password of a URL, and what follows a key that
 // looks secret (token, password, key, session and the like) in a URL's
 // query, in messages and in commands. So is a subprotocol that looks like a
-// credential. URLs are the target's, a trigger's request and those in commands.
+// credential. URLs are the target's, a trigger's or hook's request and those in
+// commands.
 // Paths of files stay, and so does ${VAR} where nothing around it is masked.
 // A redacted plan can be decoded again, and redacting it changes nothing.
 func (p *Plan) Redacted() Plan {
@@ -39,6 +40,11 @@ func (p *Plan) Redacted() Plan {
 		trigger.Send, _ = maskMessage(trigger.Send)
 		trigger.HTTP = maskRequest(trigger.HTTP)
 		trigger.Exec, _ = maskCommand(trigger.Exec)
+	}
+	for i := range r.Drain.Hooks {
+		hook := &r.Drain.Hooks[i]
+		hook.HTTP = maskRequest(hook.HTTP)
+		hook.Exec, _ = maskCommand(hook.Exec)
 	}
 	return r
 }
@@ -78,6 +84,11 @@ func (p *Plan) Secrets() []string {
 		_, sent := maskMessage(trigger.Send)
 		_, command := maskCommand(trigger.Exec)
 		add(append(append(sent, urlSecrets(request)...), command...)...)
+	}
+	for _, hook := range p.Drain.Hooks {
+		_, request := hook.Request()
+		_, command := maskCommand(hook.Exec)
+		add(append(urlSecrets(request), command...)...)
 	}
 	return all
 }
@@ -127,12 +138,12 @@ func maskAt(key, text string) string {
 			return mask
 		}
 		return maskURL(text)
-	case strings.HasSuffix(key, ".trigger.http"):
+	case strings.HasSuffix(key, ".trigger.http"), strings.HasPrefix(key, "drain.") && strings.HasSuffix(key, ".http"):
 		if _, raw := (&Trigger{HTTP: text}).Request(); isUnclear(raw) {
 			return mask
 		}
 		return maskRequest(text)
-	case strings.HasPrefix(key, "closes"):
+	case strings.HasPrefix(key, "closes"), strings.HasPrefix(key, "drain"):
 		masked, _ := maskCommand(text) // a trigger may stand at a key above its own
 		return masked
 	}

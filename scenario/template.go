@@ -35,7 +35,7 @@ func Expand(s string, n uint64) string {
 
 // ExpandEnv gives p with every ${VAR} replaced by what lookup says, as
 // os.LookupEnv does. It replaces in target.url, connect_to, headers and the
-// paths of target.tls, in on_open, in triggers and in faults.toxiproxy. A value is taken literally:
+// paths of target.tls, in on_open, in triggers, in hooks and in faults.toxiproxy. A value is taken literally:
 // a ${VAR} inside it is not replaced.
 //
 // The error is problem.List, one for each variable that is not set; its text then
@@ -118,7 +118,15 @@ func (p *Plan) templates() []templated {
 			templated{key: key + "http", text: &trigger.HTTP, perN: true},
 			templated{key: key + "exec", text: &trigger.Exec, perN: true})
 	}
-	return append(list, templated{key: "faults.toxiproxy", text: &p.Faults.Toxiproxy})
+	list = append(list, templated{key: "faults.toxiproxy", text: &p.Faults.Toxiproxy})
+	for i := range p.Drain.Hooks {
+		key, hook := fmt.Sprintf("drain.hooks[%d].", i), &p.Drain.Hooks[i]
+		list = append(list,
+			templated{key: key + "to", text: &hook.To},
+			templated{key: key + "http", text: &hook.HTTP},
+			templated{key: key + "exec", text: &hook.Exec})
+	}
+	return list
 }
 
 // A reference is a {{name}} or a ${name} in a text.
@@ -203,6 +211,8 @@ func (p *Plan) clone() Plan {
 	c.Target.LocalAddrs = slices.Clone(p.Target.LocalAddrs)
 	c.Closes.Mix = slices.Clone(p.Closes.Mix)
 	c.Faults.Steps = slices.Clone(p.Faults.Steps)
+	c.Drain.Hooks = slices.Clone(p.Drain.Hooks)
+	c.Watch.Sources = slices.Clone(p.Watch.Sources)
 	c.Gate.Rules = slices.Clone(p.Gate.Rules)
 	return c
 }

@@ -39,6 +39,9 @@ func (p *Plan) Validate() error {
 	c.references(p, "faults.")
 	c.faults(p)
 	c.span("interval", p.Interval, 100*time.Millisecond, time.Hour, "")
+	c.references(p, "drain.")
+	c.drain(p)
+	c.watch(&p.Watch)
 	c.gate(&p.Gate)
 	return c.problems.Err()
 }

@@ -23,6 +23,9 @@ type Dist struct {
 	a, b time.Duration // the parameters in the order of the text
 }
 
+// Constant gives the distribution of one duration, which must not be negative.
+func Constant(d time.Duration) Dist { return Dist{kind: distConstant, a: d} }
+
 // Uniform gives the distribution that is spread evenly between two durations,
 // low to high, of which neither may be negative.
 func Uniform(low, high time.Duration) Dist { return Dist{kind: distUniform, a: low, b: high} }
