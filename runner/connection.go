@@ -164,6 +164,9 @@ func (c *connection) hold() {
 	e := c.shard.e
 	c.shard.rec.Opened()
 	e.opened.Add(1)
+	if e.opt.Opened != nil {
+		e.opt.Opened(c.opened)
+	}
 	planned, off := e.plan.CloseAt(c.opened, c.lc), e.plan.Load.OffAt(c.lc.Slot, c.opened)
 	c.mu.Lock()
 	c.stage, c.off = held, off
@@ -235,7 +238,7 @@ func (c *connection) beginClose(planned time.Duration, forward bool) bool {
 	switch {
 	case c.plan.Mode == scenario.Vanish, c.plan.When == scenario.Idle:
 		c.tap.LetGo() // the owner wakes and makes the cut
-	case c.plan.Trigger.Wait:
+	case c.plan.Trigger.Wait && !c.released():
 		c.begunWaiting(planned)
 	default:
 		c.closer, c.stop = make(chan struct{}), make(chan struct{})
@@ -245,6 +248,13 @@ func (c *connection) beginClose(planned time.Duration, forward bool) bool {
 		c.shard.e.crew.do(c.close)
 	}
 	return true
+}
+
+// released reports whether the end of a drain has come before the server's
+// Close: the connection is then closed from here. It is called with the mutex
+// held, or by the closer.
+func (c *connection) released() bool {
+	return c.forward && len(c.shard.e.plan.Drain.Hooks) > 0
 }
 
 // begunWaiting is the step of a close that leaves the server to close by

@@ -39,6 +39,9 @@ func (c *connection) ownStep(limit time.Duration) error {
 		c.abandoned = true
 		return c.tap.WriteClose(codeGoingAway, "", limit)
 	}
+	if c.plan.Trigger.Wait && c.released() {
+		return c.tap.WriteClose(codeGoingAway, "", limit)
+	}
 	switch plan := c.plan; plan.Mode {
 	case scenario.Active:
 		err := c.lib.Close(websocket.StatusCode(plan.Code), plan.Reason)

@@ -30,10 +30,19 @@ type Options struct {
 	// Tick receives each interval's summary, one call at a time. It must not
 	// keep the summary.
 	Tick func(Tick)
-	// Settled receives the outcome of each connection that had opened, from
-	// many goroutines. It must not block, nor keep the outcome. With it the
-	// requests name their connection, by the header IDHeader.
+	// Clock is called once, before anything opens, with the run's own clock: the
+	// offset of the moment it is asked at, as in all that the run reports.
+	Clock func(now func() time.Duration)
+	// Opened receives the moment at which each connection opened, from many
+	// goroutines and before the same connection's Settled. It must not block.
+	Opened func(at time.Duration)
+	// Settled receives the outcome of each connection, also of those that never
+	// opened, from many goroutines. It must not block, nor keep the outcome. With
+	// it the requests name their connection, by the header IDHeader.
 	Settled func(*stats.Outcome)
+	// End, once closed, ends the run as its duration would: nothing new opens,
+	// and what is open is closed early.
+	End <-chan struct{}
 	// Cut, once closed, ends the drain at once: what is still open is cut and
 	// counted as interrupted. It is heeded only in the drain.
 	Cut <-chan struct{}

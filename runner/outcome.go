@@ -32,6 +32,7 @@ func (c *connection) count(e *verdict.Evidence) {
 			c.probe(&o)
 		}
 	}
+	o.Times = c.times(&e.Trace, o.Opened)
 	o.Ended = c.shard.e.tb.Now()
 	c.after = newAftermath(&o, e)
 	if o.Opened {
@@ -42,7 +43,7 @@ func (c *connection) count(e *verdict.Evidence) {
 		c.shard.e.tracer.settled(c, &o, e)
 	}
 	c.shard.e.settled(c, &o, e)
-	if settled := c.shard.e.opt.Settled; settled != nil && o.Opened {
+	if settled := c.shard.e.opt.Settled; settled != nil {
 		settled(&o)
 	}
 }
@@ -69,6 +70,22 @@ func newAftermath(o *stats.Outcome, e *verdict.Evidence) aftermath {
 		}
 	}
 	return a
+}
+
+// times are the moments of the connection that an outcome has.
+func (c *connection) times(tr *wire.Trace, opened bool) stats.Times {
+	t := stats.Times{Began: cmp.Or(c.hs.Begun, c.due)}
+	if opened {
+		t.Opened, t.PeerClose = offset(c.hs.Answered), offset(tr.PeerClose)
+		if tr.Ending != wire.None {
+			t.PeerEnd = offset(tr.End)
+		}
+	}
+	return t
+}
+
+func offset(i wire.Instant) stats.Offset {
+	return stats.Offset{At: i.At, OK: i.Set(), Kernel: i.Source == wire.Kernel}
 }
 
 // count adds an opened connection to its mode's tally.

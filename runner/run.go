@@ -35,8 +35,12 @@ func (e *NothingOpenedError) Error() string {
 // Unwrap returns the last failure.
 func (e *NothingOpenedError) Unwrap() error { return e.Last }
 
-// errDuration ends the opening of connections when the plan's time is over.
-var errDuration = errors.New("the plan's duration is over")
+var (
+	// errDuration ends the opening of connections when the plan's time is over.
+	errDuration = errors.New("the plan's duration is over")
+	// errEnd ends it when the caller says so.
+	errEnd = errors.New("the caller has ended the run")
+)
 
 // interruptedDrain bounds the drain of a run that its context ended.
 const interruptedDrain = 5 * time.Second
@@ -102,6 +106,9 @@ func (e *engine) run(ctx context.Context, meter func(stop <-chan struct{})) erro
 	defer stopDials()
 	e.dials = dials
 
+	if e.opt.Clock != nil {
+		e.opt.Clock(e.tb.Now)
+	}
 	var helpers sync.WaitGroup
 	for _, s := range e.shards {
 		s.climb()
@@ -146,6 +153,8 @@ func (e *engine) await(open context.Context) error {
 		return nil
 	case <-open.Done():
 		return context.Cause(open)
+	case <-e.opt.End:
+		return errEnd
 	}
 }
 

@@ -48,9 +48,27 @@ type Outcome struct {
 	InvalidState  [NumCauses]uint32
 	ProbeAccepted uint32 // probes that succeeded after the close
 	Messages      Messages
+	Unanswered    uint64 // own messages behind the last that came back; a server owes no answer to what crosses its Close (traffic.expect: echo)
 	Phases        [NumPhases]Sample
 	Crossed       [NumPhases]bool // the pair was there in the wrong order: a count, never a sample
-	Ended         time.Duration   // offset in the run
+	Times         Times
+	Ended         time.Duration // offset in the run
+}
+
+// Times are when things happened to a connection.
+type Times struct {
+	Began     time.Duration // the dial, or the planned start where it never came to that
+	Opened    Offset        // the 101 arrived
+	PeerClose Offset        // the peer's Close arrived
+	PeerEnd   Offset        // the peer's FIN or RST arrived, or the socket's error
+}
+
+// An Offset is a moment as its distance from the beginning of the run. The zero
+// Offset is "never", which is different from the beginning itself.
+type Offset struct {
+	At     time.Duration
+	OK     bool
+	Kernel bool // a kernel receive stamp, not the clock of this process
 }
 
 // A Moment is one line of a timeline: an event of a connection and when it

@@ -60,8 +60,12 @@ func NewMatcher(run uint32, mix []stats.Entry) *Matcher {
 	}
 }
 
-// Own takes this end's verdict.
+// Own takes this end's verdict. Of a connection that never opened the server
+// has none.
 func (m *Matcher) Own(o *stats.Outcome) {
+	if !o.Opened {
+		return
+	}
 	v := verdict{mode: m.mix[o.Entry].Mode, class: o.Class, sent: o.CodeSent, received: o.CodeReceived}
 	m.mu.Lock()
 	defer m.mu.Unlock()

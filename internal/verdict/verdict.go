@@ -23,6 +23,9 @@ func Judge(o *stats.Outcome, e *Evidence) {
 	}
 	o.ClosedFirst = closedFirst(e)
 	o.Messages = stats.Messages{Sent: tr.Sent, Received: tr.Received, AfterClose: tr.AfterClose, Lost: e.lost()}
+	if e.Echo && tr.SentSeq > tr.NextSeq {
+		o.Unanswered = tr.SentSeq - tr.NextSeq
+	}
 	o.Flags = flags(o, e)
 	measureClose(o, e)
 }
