@@ -28,6 +28,9 @@ func (c *collector) document() (*Document, error) {
 			d.warn("shard %s ran another plan than shard %s", s.head.Shard, streams[0].head.Shard)
 		}
 	}
+	if err := d.addDrains(streams); err != nil {
+		return nil, err
+	}
 	enc := new(stats.Encoder)
 	if err := d.addTotal(streams, enc); err != nil {
 		return nil, err
@@ -82,6 +85,18 @@ func missingShards(streams []*stream) string {
 		missing = append(missing, shard.String())
 	}
 	return strings.Join(missing, ", ")
+}
+
+// addDrains merges what a deploy did to the shards.
+func (d *Document) addDrains(streams []*stream) (err error) {
+	var drains []*Drain
+	for _, s := range streams {
+		if s.drain != nil {
+			drains = append(drains, s.drain)
+		}
+	}
+	d.Drain, err = joinDrains(drains)
+	return err
 }
 
 // addTotal merges all intervals of all shards.

@@ -2,7 +2,8 @@
 // document afterwards.
 //
 // The stream is JSON Lines and only ever grows. Its first line is the [Header],
-// then comes one line per interval, and last the [End]. [Writer] writes each
+// then comes one line per interval, a [Drain] where there was a deploy, and last
+// the [End]. [Writer] writes each
 // line whole with one call, so a run that is killed leaves a stream that can be
 // read up to its last whole line. [Thinner] stands in front of the Writer and
 // makes the lines of a long run cover longer intervals. What it holds back for

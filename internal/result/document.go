@@ -31,6 +31,7 @@ type Document struct {
 	Mix       []stats.Entry     `json:"mix"`
 	Shards    []Shard           `json:"shards"`
 	Ledger    *Ledger           `json:"ledger"` // null where no server kept one
+	Drain     *Drain            `json:"drain"`  // null where nothing was deployed
 }
 
 // Shard is one stream that went into a Document.

@@ -41,6 +41,7 @@ type stream struct {
 	head  *Header
 	spans []placedSpan
 	tail  *placedSpan // what was held back when the run ended
+	drain *Drain
 	end   *End
 }
 
@@ -147,6 +148,7 @@ func (c *collector) line(text []byte, where string) error {
 		Schema   json.RawMessage `json:"wsload"`
 		Interval *intervalLine   `json:"interval"`
 		Tail     *intervalLine   `json:"tail"`
+		Drain    *drainLine      `json:"drain"`
 		End      *endLine        `json:"end"`
 	}
 	if err := json.Unmarshal(text, &line); err != nil {
@@ -172,6 +174,16 @@ func (c *collector) line(text []byte, where string) error {
 		}
 		s.tail = &placedSpan{line.Tail.Span, where}
 		return nil
+	case line.Drain != nil:
+		s, err := c.shard(line.Drain.Run, line.Drain.Shard, where)
+		if err != nil {
+			return err
+		}
+		if s.drain != nil {
+			return twice(line.Drain.Shard, where)
+		}
+		s.drain = &line.Drain.Drain
+		return nil
 	case line.End != nil:
 		s, err := c.shard(line.End.Run, line.End.Shard, where)
 		if err != nil {
@@ -183,7 +195,7 @@ func (c *collector) line(text []byte, where string) error {
 		s.end = &line.End.End
 		return nil
 	}
-	return &damage{where, errors.New("neither header nor interval nor tail nor end")}
+	return &damage{where, errors.New("neither header nor interval nor tail nor drain nor end")}
 }
 
 func (c *collector) header(text, schema []byte, where string) error {

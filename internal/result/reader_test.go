@@ -186,7 +186,7 @@ func TestAStreamThatIsNoneOrAnothersIsRefused(t *testing.T) {
 		{"empty lines", "\n\n", "there is no header line"},
 		{"no stream", "hello\nworld\n", "read result line 1: not a line of a result stream"},
 		{"the JSON document of a report", "{\n  \"schema\": \"wsload.result/1\"\n}\n", "pass the files that run --out wrote"},
-		{"another kind of JSON", `{"a":1}` + "\n", "neither header nor interval nor tail nor end"},
+		{"another kind of JSON", `{"a":1}` + "\n", "neither header nor interval nor tail nor drain nor end"},
 		{"damage in the middle", join(good[:1], []string{good[1][:50] + "\n"}, good[2:]), "read result line 2: not a line of a result stream"},
 		{"a torn stream with another behind it", join(good[:1], []string{good[1][:50]}, stream(header(t, "2/2", 0))), "where files were joined, pass them one by one"},
 		{"a newer schema", strings.Replace(join(good), `{"wsload":1,`, `{"wsload":2,`, 1), "the stream has schema 2, this wsload reads schema 1"},

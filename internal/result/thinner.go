@@ -77,6 +77,14 @@ func (t *Thinner) Flush() error {
 	return t.flush()
 }
 
+// Drain writes what was held back and then what a deploy did.
+func (t *Thinner) Drain(d *Drain) error {
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return t.w.Drain(d)
+}
+
 // End writes what was held back and then the last line.
 func (t *Thinner) End(e End) error {
 	if err := t.Flush(); err != nil {

@@ -31,6 +31,11 @@ type (
 		Shard scenario.Shard `json:"shard"`
 		Span
 	}
+	drainLine struct {
+		Run   string         `json:"run"`
+		Shard scenario.Shard `json:"shard"`
+		Drain
+	}
 	endLine struct {
 		Run   string         `json:"run"`
 		Shard scenario.Shard `json:"shard"`
@@ -80,6 +85,14 @@ func (w *Writer) tail(iv Interval) ([]byte, error) {
 
 func (w *Writer) interval(iv Interval) intervalLine {
 	return intervalLine{Run: w.run, Shard: w.shard, Span: newSpan(iv, &w.enc)}
+}
+
+// Drain writes what a deploy did. A stream has one such line at most, before
+// its last.
+func (w *Writer) Drain(d *Drain) error {
+	return w.line("drain", map[string]drainLine{
+		"drain": {Run: w.run, Shard: w.shard, Drain: *d},
+	})
 }
 
 // End writes the last line.
