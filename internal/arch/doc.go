@@ -11,7 +11,7 @@
 // (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell), the faults of the path to
 // it (internal/relay), the files of results (internal/store) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
 // happened (stats), how a connection is judged (internal/verdict) and the server
-// (internal/target), then the package that does it (runner) and the stored form (internal/result), then what holds both ends' books against each other
+// (internal/target), then the package that does it (runner) and the stored form (internal/result), then what a deploy does to a run (internal/drain), what holds both ends' books against each other
 // (internal/books), what judges runs (internal/gate, and internal/judge for
 // stored ones), what loads two servers in turn for it (internal/contest, and
 // internal/arbiter, which joins the two) and the renderers (internal/report), and
@@ -44,6 +44,7 @@
 //	internal/target     <- scenario, stats, internal/proc, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
 //	runner              <- scenario, scenario/problem, scenario/value, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
+//	internal/drain      <- scenario, stats, internal/trigger, internal/proc, internal/result
 //	internal/books      <- scenario, stats, internal/wire, internal/target, runner, internal/result
 //	internal/gate       <- nothing
 //	internal/gate/rank  <- nothing
