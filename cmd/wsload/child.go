@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,7 @@ const (
 	ledgerLimit = 5 * time.Second        // for its last connection to end
 	ledgerPause = 20 * time.Millisecond  // between two looks at the ledger
 	ledgerReply = 2 * time.Second        // for one answer
+	maxFarewell = 1 << 20                // of a ledger at the end, in bytes
 	quietLimit  = 500 * time.Millisecond // for a child that broke off to be gone
 )
 
@@ -49,12 +51,14 @@ type server struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	said  trimmed       // its standard error
-	gone  chan struct{} // closed when it has ended, with err set
+	gone  chan struct{} // closed when it has ended, with what follows set
 	err   error
+	last  []byte // what it printed after its first line, where it is to say farewell
 }
 
-// startServer starts the own server and returns when it listens.
-func (a *app) startServer(ctx context.Context) (*server, error) {
+// startServer starts the own server and returns when it listens. One that says
+// farewell prints its ledger at its end.
+func (a *app) startServer(ctx context.Context, farewell bool) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start own server: %w", err)
@@ -62,7 +66,7 @@ func (a *app) startServer(ctx context.Context) (*server, error) {
 	s := &server{gone: make(chan struct{})}
 	s.cmd = &exec.Cmd{
 		Path:        self,
-		Args:        []string{"wsload", "serve", "--listen", "127.0.0.1:0", "--json", "--quiet", "--until-eof"},
+		Args:        []string{"wsload", "serve", "--listen", "127.0.0.1:0", "--json", "--until-eof", fmt.Sprintf("--quiet=%t", !farewell)},
 		Env:         a.environ,
 		Stderr:      &s.said,
 		SysProcAttr: launch.OwnGroup(), // a terminal's Ctrl-C is for the run, which closes in order
@@ -83,6 +87,7 @@ func (a *app) startServer(ctx context.Context) (*server, error) {
 		out := bufio.NewReader(stdout)
 		line, _ := out.ReadBytes('\n')
 		first <- line
+		s.last, _ = io.ReadAll(io.LimitReader(out, maxFarewell))
 		_, _ = io.Copy(io.Discard, out) // a full pipe would stop it
 		s.err = s.cmd.Wait()
 	}()
@@ -232,7 +237,7 @@ func (s *server) statz(ctx context.Context, client *http.Client) (book target.Le
 
 // enterTwice begins double entry against the own server.
 func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
-	if j.server == nil {
+	if j.server == nil || len(j.plan.Drain.Hooks) > 0 { // a server that goes takes its verdicts with it
 		return
 	}
 	opt.RunID = rand.Uint32()
@@ -247,8 +252,11 @@ func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
 // Close: sums that differ say nothing then, and only single connections are
 // compared.
 func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledger {
-	if j.server == nil {
+	switch {
+	case j.server == nil:
 		return nil
+	case len(j.plan.Drain.Hooks) > 0:
+		return j.settleDrained(res)
 	}
 	var silent uint64
 	for _, t := range res.Tally {
@@ -285,6 +293,32 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 		j.doubt(fmt.Sprintf("of %d connections only one end's verdict is known", pairs.Missing))
 	}
 	j.note(j.server.stop())
+	return ledger
+}
+
+// settleDrained ends the own server of a drain, if a hook has not, and compares
+// the counts that it printed last. How it ended is what the hooks made of it.
+func (j *job) settleDrained(res *runner.Result) *result.Ledger {
+	s := j.server
+	s.stdin.Close()
+	if !s.waitGone(endLimit) {
+		s.kill()
+		j.note(fmt.Errorf("own server: it did not end within %v and was killed%s", endLimit, s.lastWords()))
+		return nil
+	}
+	var book target.Ledger
+	if err := json.Unmarshal(s.last, &book); err != nil {
+		j.doubt("own server: it left no ledger to compare with: " + cmp.Or(s.err, err).Error())
+		return nil
+	}
+	ledger := books.Compare(j.plan.Closes.Mix, res.Tally, book)
+	if n := res.GivenUp(); !ledger.Matched && n > 0 {
+		j.doubt(fmt.Sprintf("the own server's sums are not compared: this run gave up on %d connections first", n))
+		return nil
+	}
+	if !ledger.Matched {
+		j.doubt("the own server counted other connections than this run did: one of the two is wrong")
+	}
 	return ledger
 }
 

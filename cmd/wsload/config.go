@@ -38,7 +38,9 @@ type planFlags struct {
 	set   []string
 	rules []string
 	shard string
+	hooks []string
 	runs  bool // the plan is to be carried out, not only shown
+	drain bool // the plan is a drain, of a SIGTERM where it names no hook
 	gates bool // two servers are loaded with it in turn, and its target is only what they are asked for
 }
 
@@ -59,8 +61,11 @@ func keyFlags() [][3]string {
 
 // keyFlags are those that the command has.
 func (f *planFlags) keyFlags() [][3]string {
-	if f.gates {
+	switch {
+	case f.gates:
 		return gateKeyFlags()
+	case f.drain:
+		return append(keyFlags(), drainKeyFlags()...)
 	}
 	return keyFlags()
 }
@@ -84,6 +89,9 @@ func (f *planFlags) register(cmd *cobra.Command) {
 		flags.String(kf[0], "", help)
 	}
 	flags.StringArrayVar(&f.set, "set", nil, "set any `key=value` of the configuration; lists are YAML; may be repeated")
+	if f.drain {
+		flags.StringArrayVar(&f.hooks, "hook", nil, "`HOOK` that makes the server go: 'TERM port:9000', 'exec COMMAND' or 'http URL'; may be repeated (default TERM to the target)")
+	}
 	f.shard = "1/1"
 	if !f.gates {
 		flags.StringArrayVar(&f.rules, "rule", nil, "add a `RULE` to gate.rules; may be repeated")
@@ -119,8 +127,11 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*config, error) {
 	env, badEnv := a.fromEnv(keys)
 	flags, badFlags := f.fromFlags(cmd, keys)
 	var base []setting
-	if f.gates {
+	switch {
+	case f.gates:
 		base, flags = gateBase(), append(flags, gateFixed()...)
+	case f.drain:
+		base = drainBase()
 	}
 	found := slices.Concat(file.problems(), badEnv, badFlags)
 	for _, s := range slices.Concat(env, flags) {
@@ -188,8 +199,8 @@ func sources(keys []scenario.Key, base []setting, file *configFile, env, flags [
 	from := make(map[string]string, len(keys))
 	for _, k := range keys {
 		from[k.Name] = "default"
-		if slices.ContainsFunc(base, func(s setting) bool { return s.key == k.Name }) {
-			from[k.Name] = "default of gate"
+		if at := slices.IndexFunc(base, func(s setting) bool { return s.key == k.Name }); at >= 0 {
+			from[k.Name] = base[at].place
 		}
 		if file.has(k.Name) {
 			from[k.Name] = file.where(k.Name)
@@ -277,6 +288,11 @@ func (c *config) check(f *planFlags) error {
 		} else {
 			r.Close()
 		}
+	}
+	if f.gates && len(c.plan.Drain.Hooks) > 0 {
+		problems = append(problems, problem.Problem{
+			Key: "drain.hooks", Msg: "a drain ends a server, and a gate compares two that stay", Hint: "remove the section, or use wsload drain",
+		})
 	}
 	problems = append(problems, c.badRules(f)...)
 	if len(problems) == 0 {

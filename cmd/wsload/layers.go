@@ -333,10 +333,31 @@ func (f *planFlags) fromFlags(cmd *cobra.Command, keys []scenario.Key) (all []se
 		}
 		all = append(all, s)
 	}
+	if len(f.hooks) > 0 {
+		s, bad := hookSetting(f.hooks)
+		if found = append(found, bad...); given[s.key] {
+			refuse(s.place, problem.Problem{Key: s.key, Msg: "is given by --set too", Hint: "keep one"})
+		} else if len(bad) == 0 {
+			all = append(all, s)
+		}
+	}
 	if given["gate.rules"] && len(f.rules) > 0 {
 		refuse("--rule", problem.Problem{Key: "gate.rules", Msg: "is given by --set too", Hint: "keep one"})
 	}
 	return all, found
+}
+
+// hookSetting reads the hooks of --hook.
+func hookSetting(texts []string) (s setting, found []finding) {
+	s = setting{key: "drain.hooks", place: "--hook"}
+	var hooks []scenario.Hook
+	for _, text := range texts {
+		h, err := scenario.ParseHook(text)
+		found = append(found, placed(err, s.place)...)
+		hooks = append(hooks, h)
+	}
+	s.value = hooks
+	return s, found
 }
 
 // placed gives all problems of an error the same place.

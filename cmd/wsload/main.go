@@ -4,6 +4,7 @@
 //
 //	wsload run                       against a server it starts itself
 //	wsload run -c mixed.yaml         what a file describes
+//	wsload drain -c deploy.yaml      what a deploy does to those who are connected
 //	wsload plan -c mixed.yaml        what that would do; opens nothing
 //	wsload serve                     the server, for a run from elsewhere
 //	wsload report FILE               a stored result again
@@ -132,7 +133,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true, // a wall of flags hides the mistake
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.serveCommand(), a.planCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.baselineCommand(), a.reportCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.drainCommand(), a.serveCommand(), a.planCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.baselineCommand(), a.reportCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

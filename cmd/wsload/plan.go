@@ -151,7 +151,10 @@ func newFigures(c *config) figures {
 	share := size / float64(load.Connections)
 	limits := c.plan.Limits
 	f.Longest = load.Duration + limits.Drain
-	if load.Duration == 0 {
+	switch span := c.plan.DrainSpan(); {
+	case span > 0:
+		f.Longest = span + limits.Drain
+	case load.Duration == 0:
 		f.Longest = latest + limits.Dial + limits.Upgrade + limits.Close + limits.Fin
 		for _, step := range c.plan.OnOpen {
 			f.Longest += step.Within

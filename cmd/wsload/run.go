@@ -14,12 +14,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsload/wsload/internal/books"
+	"github.com/wsload/wsload/internal/drain"
 	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/judge"
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/runner"
+	"github.com/wsload/wsload/scenario"
 )
 
 // runFlags are the flags of run beside those of its plan.
@@ -63,6 +65,12 @@ func (a *app) runCommand() *cobra.Command {
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd, &f) },
 	}
+	f.registerRun(cmd)
+	return cmd
+}
+
+// registerRun adds the flags of a run to a command.
+func (f *runFlags) registerRun(cmd *cobra.Command) {
 	f.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", "write the result stream to `FILE`; - is standard output, and then nothing else goes there")
@@ -71,6 +79,41 @@ func (a *app) runCommand() *cobra.Command {
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress and no report: only errors, warnings and what --out and --json ask for")
 	flags.StringVar(&f.trace, "trace", "", "write a line of JSON about each connection to `FILE`: its plan, its events with their clocks, its class")
 	flags.StringVar(&f.traceOnly, "trace-only", "all", "which connections to trace: all, `unexpected` ones, or 1/N of them")
+}
+
+// drainKeyFlags are those that a drain has beside those of a run.
+func drainKeyFlags() [][3]string {
+	return [][3]string{
+		{"after", "drain.after", "time from the full population to the first hook, as in `5s`"},
+		{"within", "drain.within", "time from the first hook to the end at the latest, as in `90s`"},
+	}
+}
+
+// drainBase is the hook of a drain that names none.
+func drainBase() []setting {
+	return []setting{{"drain.hooks", []scenario.Hook{{Signal: "TERM"}}, "default of drain"}}
+}
+
+func (a *app) drainCommand() *cobra.Command {
+	f := runFlags{planFlags: planFlags{runs: true, drain: true}}
+	cmd := &cobra.Command{
+		Use:   "drain",
+		Short: "measure what a deploy does to those who are connected",
+		Long: "drain opens the connections of a plan, holds them with traffic, fires its hooks and tells what became of\n" +
+			"each: when the server's Close came, who was cut without one (1006 in a browser), what was lost, what was\n" +
+			"still open at the end, and, where who lost a connection comes back, how the herd did. A hook is a signal,\n" +
+			"a command or a request; several are fired one after the other. Without a target it is a SIGTERM to wsload\n" +
+			"serve as a child process.\n\n" +
+			"wsload run does the same with a configuration that has a section drain. All other flags, the files and the\n" +
+			"exit codes are those of run; 1 is also a population that never was complete, or a hook that failed.",
+		Example: "  wsload drain\n" +
+			"  wsload drain --target ws://127.0.0.1:9000/ --connections 5000 --within 90s\n" +
+			"  wsload drain --target wss://chat.example.org/ --hook 'exec kubectl rollout restart deploy/chat'\n" +
+			"  wsload drain -c configs/drain.yaml --out drain.jsonl",
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd, &f) },
+	}
+	f.registerRun(cmd)
 	return cmd
 }
 
@@ -88,6 +131,7 @@ type job struct {
 	abort    context.CancelCauseFunc
 	matcher  *books.Matcher
 	follower *books.Follower
+	drained  *result.Drain // nil without hooks
 	target   string
 	warnings []string
 	judged   gate.Verdict // what the rules say of it
@@ -108,6 +152,11 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 	c, err := a.resolve(cmd, &f.planFlags)
 	if err != nil {
 		return err
+	}
+	if len(c.ready.Drain.Hooks) > 0 {
+		if err := drain.Check(&c.ready); err != nil {
+			return usage(cmd, fmt.Errorf("drain.hooks[0]: %w", err), "start the server first, or say where the signal goes: --hook 'TERM pid:123'")
+		}
 	}
 	for _, w := range c.warnings {
 		a.warn("%s", w)
@@ -130,7 +179,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 		debug.SetGCPercent(400)
 	}
 	if j.target = c.ready.Target.URL; c.own {
-		if j.server, err = a.startServer(ctx); err != nil {
+		if j.server, err = a.startServer(ctx, len(c.plan.Drain.Hooks) > 0); err != nil {
 			return startError(err)
 		}
 		defer j.server.kill()
@@ -164,7 +213,9 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 		Shard: j.shard, Secrets: j.secrets, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
 	}
 	j.enterTwice(&opt, head.Mix)
+	conducted := j.conduct(ctx, &opt)
 	res, err := runner.Run(ctx, plan, opt)
+	conducted(err != nil)
 	j.progress.end()
 	if res == nil {
 		return usage(cmd, err)
@@ -174,6 +225,9 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	j.note(err)
 	j.note(j.trace.end())
 	j.warnings = append(j.warnings, res.Warnings...)
+	if j.drained != nil {
+		j.out.drain(j.drained)
+	}
 	ledger := j.settleServer(ctx, res)
 
 	end := result.End{
@@ -196,6 +250,43 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	j.note(j.out.end(end))
 	j.note(j.tell(head, res, end, doc))
 	return j.verdict(cause, doc)
+}
+
+// conduct begins the drain of a plan that has hooks. The function it returns
+// waits for its end, and takes what it came to.
+func (j *job) conduct(ctx context.Context, opt *runner.Options) (end func(failed bool)) {
+	if len(j.ready.Drain.Hooks) == 0 {
+		return func(bool) {}
+	}
+	plan, told := j.ready, j.plan.Redacted()
+	c := &drain.Conductor{
+		Observer: drain.NewObserver(&plan, j.shard), Plan: &plan, Shard: j.shard,
+		Say:  func(string) {},
+		Hide: scenario.Hider(append(plan.Secrets(), j.secrets...)).Replace,
+	}
+	if !j.flags.quiet {
+		c.Say = j.progress.say
+	}
+	if j.server != nil {
+		c.Own = j.server.cmd.Process
+	}
+	for _, h := range told.Drain.Hooks {
+		if h.Signal != "" {
+			h.To = told.Target.SignalTo(&h)
+		}
+		c.What = append(c.What, h.String())
+	}
+	if c.Leaves() {
+		j.doubt(fmt.Sprintf("shard %s leaves the hooks to the first one and counts from the moment it had planned: start the shards together", j.shard))
+	}
+	stop := c.Start(ctx)
+	opt.Clock, opt.Opened, opt.Settled, opt.End = c.Clock, c.Opened, c.Settled, c.End()
+	return func(failed bool) {
+		stop(failed)
+		var err error
+		j.drained, err = c.Report()
+		j.note(err)
+	}
 }
 
 // judge applies the rules of the plan to the run, which is over but for the
@@ -287,7 +378,7 @@ func (j *job) tell(head result.Header, res *runner.Result, end result.End, judge
 	if err != nil {
 		return err
 	}
-	doc.Rules, doc.Verdict = judged.Rules, judged.Verdict
+	doc.Rules, doc.Verdict, doc.Drain = judged.Rules, judged.Verdict, j.drained
 	format := "text"
 	if j.flags.asJSON {
 		format = "json"

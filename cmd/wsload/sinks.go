@@ -159,6 +159,13 @@ func (o *output) trouble() error {
 	return errors.Join(err, o.failed, o.torn)
 }
 
+// drain writes what a deploy did.
+func (o *output) drain(d *result.Drain) {
+	if o.stream != nil && o.failed == nil {
+		o.failed = o.stream.Drain(d)
+	}
+}
+
 // end writes the last line and closes the file. The error is why what was
 // asked for is not whole.
 func (o *output) end(e result.End) error {

@@ -27,6 +27,7 @@ func Text(w io.Writer, doc *result.Document, colour bool) error {
 func (p *page) body() {
 	p.outcomes()
 	p.counts()
+	p.drain()
 	p.latency()
 	p.ledger()
 	p.exemplars()
@@ -235,4 +236,96 @@ func alarmIf(bad bool) style {
 		return alarm
 	}
 	return plain
+}
+
+// drain says what a deploy did to those who were connected.
+func (p *page) drain() {
+	d := p.doc.Drain
+	if d == nil {
+		return
+	}
+	p.section("  %s%s%s", pad("what the deploy did", 20), pad("count", -10), pad("share", -9))
+	if d.Fault != "" {
+		p.list(alarm, "! ", words(d.Fault), " ")
+	}
+	if d.Took == nil {
+		p.line(plain, "  no hook was launched")
+		p.hooks(d.Hooks)
+		return
+	}
+	p.line(plain, "  %s%s", pad("held then", 20), pad(fmt.Sprint(d.Held), -10))
+	row := func(name string, n uint64, bad bool, notes []string) {
+		mark := "    "
+		if bad = bad && n > 0; bad {
+			mark = "!   "
+		}
+		p.list(alarmIf(bad), mark+pad(name, 18)+pad(fmt.Sprint(n), -10)+pad(share(n, d.Held), -9)+"   ", notes, ", ")
+	}
+	row("closed", d.Closed.Count, false, ranked(d.Codes, printable))
+	row("cut", d.Cut.Count, true, []string{"without a Close: 1006 in a browser"})
+	row("still open", d.StillOpen, true, []string{"at the end, " + human(*d.Took) + " after the first hook"})
+	if d.Other > 0 {
+		row("otherwise", d.Other, true, ranked(d.Classes, printable))
+	}
+	if d.Lost != nil {
+		row("lost messages", d.Lost.Connections, true, []string{fmt.Sprintf("%d messages never came back", d.Lost.Messages)})
+	}
+	if d.Before > 0 {
+		p.line(doubt, "  %d had ended before the first hook", d.Before)
+	}
+	p.arrivals("the Close came", &d.Closed)
+	p.arrivals("the cut came", &d.Cut)
+	p.herd(d)
+	p.hooks(d.Hooks)
+}
+
+// arrivals says when something came, counted from the first hook.
+func (p *page) arrivals(what string, a *result.Arrivals) {
+	if a.Count == 0 {
+		return
+	}
+	p.line(plain, "  %safter %s to %s: p1 %s, p50 %s, p99 %s, spread %s (%s clock)", pad(what, 18),
+		human(*a.First), human(*a.Last), human(*a.P1), human(*a.P50), human(*a.P99), human(*a.Spread), a.Clock)
+}
+
+// herd says how those came back who had lost their connection.
+func (p *page) herd(d *result.Drain) {
+	h := d.Herd
+	if h == nil {
+		return
+	}
+	p.line(plain, "  %s%d attempts, at most %d a second, in second %d", pad("the herd", 18), h.Attempts, h.Peak, h.PeakSecond+1)
+	if h.FirstFailed != nil {
+		head := fmt.Sprintf("  %sfrom %s to %s: ", pad("turned away", 18), human(*h.FirstFailed), human(*h.LastFailed))
+		p.list(doubt, head, ranked(h.Failed, printable), ", ")
+	}
+	if h.Back == nil {
+		p.line(alarm, "! %snot all were back at the end", pad("population", 18))
+	} else {
+		p.line(plain, "  %swhole again after %s", pad("population", 18), human(*h.Back))
+	}
+	if n := d.Again.Ended; n > 0 {
+		p.line(doubt, "  %s%d ended again, %d of them cut: those users were hit twice", pad("of those back", 18), n, d.Again.Cut)
+	}
+}
+
+func (p *page) hooks(hooks []result.DrainHook) {
+	for i, h := range hooks {
+		items := []string{printable(h.What)}
+		switch {
+		case h.Launched != nil:
+			items = append(items, "launched at "+span(*h.Launched))
+		case h.Planned != nil:
+			items = append(items, "planned at "+span(*h.Planned)+", not launched from here")
+		default:
+			items = append(items, "never its turn")
+		}
+		if h.Took != nil {
+			items = append(items, "took "+human(*h.Took))
+		}
+		if h.Error != nil {
+			items = append(items, "failed: "+printable(*h.Error))
+		}
+		p.list(alarmIf(h.Error != nil), pad(fmt.Sprintf("  hook %d", i+1), 20), items, ", ")
+	}
 }
