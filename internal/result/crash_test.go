@@ -58,15 +58,14 @@ func TestAKilledRunLosesTheIntervalInProgressAndCountsNothingTwice(t *testing.T)
 		var moments []disk // what a kill leaves behind each step, oldest first
 		var done []int     // intervals that had been handed over by then
 		written := 0
-		var out lines
-		out = func(line string) {
+		out := lines(func(line string) {
 			// A kill in the middle of a write leaves a part of the line.
 			for _, part := range []int{1, len(line) / 2, len(line) - 1} {
 				moments, done = append(moments, disk{now.stream + line[:part], now.tail}), append(done, written)
 			}
 			now.stream += line
 			moments, done = append(moments, now), append(done, written)
-		}
+		})
 		w, err := NewWriter(out, header(t, "1/1", time.Hour))
 		if err != nil {
 			t.Fatal(err)
