@@ -81,6 +81,7 @@ func (q *Qualification) rehearse(s *Setup, first *Match, drill *trial.Drill) err
 	for _, preset := range []string{contest.Default, contest.Relaxed} {
 		terms, err := contest.Terms(entries, contest.Wanted{
 			Preset: preset, Metrics: s.Metrics, Tolerances: s.Tolerance, MustDetect: s.MustDetect, Restarts: q.Restarts,
+			Echo: true, // or the gates would not have been
 		})
 		if err != nil {
 			return err

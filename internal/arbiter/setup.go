@@ -111,12 +111,13 @@ func (s *Setup) terms(p *Plan, m *Match) error {
 	m.File.Contract = trial.Contract{
 		Strict: s.Strict, Close: p.Shown.Limits.Close, FIN: p.Shown.Limits.Fin,
 	}
-	m.File.Contract.Invariants, err = contest.Invariants(names, s.Invariants, p.Shown.Traffic.Expect == scenario.ExpectEcho)
+	echo := p.Shown.Traffic.Expect == scenario.ExpectEcho
+	m.File.Contract.Invariants, err = contest.Invariants(names, s.Invariants, echo)
 	if err != nil {
 		return err
 	}
 	m.File.Contract.Terms, err = contest.Terms(names, contest.Wanted{
-		Preset: s.Contract, Metrics: s.Metrics, Tolerances: s.Tolerance, MustDetect: s.MustDetect, Restarts: m.Restarts(),
+		Preset: s.Contract, Metrics: s.Metrics, Tolerances: s.Tolerance, MustDetect: s.MustDetect, Restarts: m.Restarts(), Echo: echo,
 	})
 	if err != nil {
 		return err

@@ -31,7 +31,11 @@ type Wanted struct {
 	// differ by more than their builds do, so they are given more room than by
 	// either preset.
 	Restarts bool
+	Echo     bool // messages are sequence-checked (traffic.expect: echo)
 }
+
+// unchecked is why a metric of lost messages is not gated without Echo.
+const unchecked = "messages are not checked for loss, so it would always be 0 (set traffic.expect to echo, and traffic.every)"
 
 // room is what a quantile is given by default: one of the middle, and one of
 // the tail.
@@ -66,6 +70,9 @@ func Terms(entries []string, w Wanted) ([]trial.Term, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read metric %s: %w", name, err)
 		}
+		if m.NeedsEcho() && !w.Echo {
+			return nil, fmt.Errorf("read metric %s: %s", name, unchecked)
+		}
 		like := byDefault[0]
 		switch {
 		case m.Kind() == metric.Rate:
@@ -99,7 +106,7 @@ func Invariants(entries, more []string, echo bool) ([]string, error) {
 		case err != nil:
 			return nil, fmt.Errorf("read invariant %s: %w", name, err)
 		case m.NeedsEcho() && !echo:
-			return nil, fmt.Errorf("read invariant %s: messages are not checked for loss, so it would always be 0 (set traffic.expect to echo, and traffic.every)", name)
+			return nil, fmt.Errorf("read invariant %s: %s", name, unchecked)
 		case !slices.Contains(all, name):
 			all = append(all, name)
 		}

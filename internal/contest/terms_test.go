@@ -131,6 +131,17 @@ func TestInvariantsComeBesideThatOfTheDefaultContract(t *testing.T) {
 	}
 }
 
+func TestARateThatIsAlwaysZeroIsNotGated(t *testing.T) {
+	lost := Wanted{Preset: Default, Metrics: []string{"messages.lost.rate"}}
+	if _, err := Terms(nil, lost); err == nil || !strings.Contains(err.Error(), "read metric messages.lost.rate: messages are not checked for loss") {
+		t.Error(err)
+	}
+	lost.Echo = true
+	if terms, err := Terms(nil, lost); err != nil || len(terms) != 1 {
+		t.Errorf("%v, %v", terms, err)
+	}
+}
+
 func TestAnInvariantThatIsAlwaysZeroIsRefused(t *testing.T) {
 	if _, err := Invariants(nil, []string{"messages.lost"}, false); err == nil || !strings.Contains(err.Error(), "set traffic.expect to echo") {
 		t.Error(err)
