@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,24 +19,36 @@ import (
 // a fault. An answer to a server that has closed its socket is acknowledged by
 // the relay's kernel; so the server's RST for it comes too late to count.
 func mayDiffer(b bout, straight, through stats.Class) bool {
-	return b.path == "/close-before-reading-reply" && straight == stats.CleanRST && through == stats.Clean
+	return strings.HasPrefix(b.path, "/close-before-reading-reply") && straight == stats.CleanRST && through == stats.Clean
+}
+
+// limits are long, since a slow machine is no finding, but for what ends by them.
+func limits(b bout) scenario.Limits {
+	l := scenario.Limits{Dial: 20 * time.Second, Upgrade: 20 * time.Second, Close: 20 * time.Second, Fin: 20 * time.Second, Drain: time.Minute}
+	if b.class == stats.CloseTimeout || b.class == stats.NoClose || b.entry.Mode == scenario.Active && strings.HasPrefix(b.path, "/no-reply") {
+		l.Close = 4 * time.Second
+	}
+	if strings.HasPrefix(b.path, "/reply-no-fin") {
+		l.Fin = 2 * time.Second
+	}
+	return l
 }
 
 // TestARelayWithoutAFaultIsNotSeenInAnyClass plays each path of the target and
 // each mode twice, straight and through a relay.
 func TestARelayWithoutAFaultIsNotSeenInAnyClass(t *testing.T) {
-	addr, _ := serve(t)
+	addr, _ := serveBy(t, &target.Server{Reply: 10 * time.Second})
 	through, err := relay.Start(t.Context(), relay.Options{Upstream: addr})
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := bouts()
 	for _, path := range target.Paths() {
-		for _, entry := range []scenario.Close{active(), passive(), abort(), abortFIN()} {
-			all = append(all, bout{path: path, entry: entry})
+		for _, entry := range []scenario.Close{active(), passive()} {
+			all = append(all, bout{path: path + "?after=100ms", entry: entry}) // where it does something early
 		}
 	}
-	const each = 3
+	const each = 2
 	type pair [2]*Result
 	results, errs := make([]pair, len(all)), make([][2]error, len(all))
 	var runs sync.WaitGroup
@@ -43,9 +56,10 @@ func TestARelayWithoutAFaultIsNotSeenInAnyClass(t *testing.T) {
 		for j, to := range []string{"", through.Addr().String()} {
 			plan := once(each, b.entry)
 			plan.Target.URL, plan.Target.ConnectTo = "ws://"+addr+b.path, to
-			plan.Load.Rate = 100
+			plan.Load.Rate = 4
 			plan.Hold, _ = value.ParseDist("1500ms") // long after what comes early
-			plan.Limits.Close, plan.Limits.Fin = 4*time.Second, 5*time.Second
+			plan.Limits = limits(b)
+			time.Sleep(10 * time.Millisecond) // not all at the same moment
 			runs.Go(func() { results[i][j], errs[i][j] = Run(t.Context(), plan, Options{}) })
 		}
 	}
