@@ -58,7 +58,7 @@ closed 150 75.0% 1001 149, none 1
 ! cut 40 20.0% without a Close: 1006 in a browser
 ! still open 9 4.5% at the end, 10.0s after the first hook
 ! otherwise 1 0.5% clean 150, premature_eof 40, violation 1
-! lost messages 4 2.0% 6 messages never came back
+lost messages 4 2.0% 6 messages never came back
 10 had ended before the first hook
 the Close came after 10.0ms to 1.50s: p1 20.0ms, p50 750ms, p99 1.49s, spread 1.47s (kernel clock)
 the cut came after 10.0ms to 400ms: p1 10.0ms, p50 200ms, p99 400ms, spread 390ms (user clock)

@@ -254,21 +254,25 @@ func (p *page) drain() {
 		return
 	}
 	p.line(plain, "  %s%s", pad("held then", 20), pad(fmt.Sprint(d.Held), -10))
-	row := func(name string, n uint64, bad bool, notes []string) {
+	row := func(name string, n uint64, look style, notes []string) {
 		mark := "    "
-		if bad = bad && n > 0; bad {
+		switch {
+		case n == 0:
+			look, notes = plain, nil
+		case look == alarm:
 			mark = "!   "
 		}
-		p.list(alarmIf(bad), mark+pad(name, 18)+pad(fmt.Sprint(n), -10)+pad(share(n, d.Held), -9)+"   ", notes, ", ")
+		p.list(look, mark+pad(name, 18)+pad(fmt.Sprint(n), -10)+pad(share(n, d.Held), -9)+"   ", notes, ", ")
 	}
-	row("closed", d.Closed.Count, false, ranked(d.Codes, printable))
-	row("cut", d.Cut.Count, true, []string{"without a Close: 1006 in a browser"})
-	row("still open", d.StillOpen, true, []string{"at the end, " + human(*d.Took) + " after the first hook"})
+	row("closed", d.Closed.Count, plain, ranked(d.Codes, printable))
+	row("cut", d.Cut.Count, alarm, []string{"without a Close: 1006 in a browser"})
+	row("still open", d.StillOpen, alarm, []string{"at the end, " + human(*d.Took) + " after the first hook"})
 	if d.Other > 0 {
-		row("otherwise", d.Other, true, ranked(d.Classes, printable))
+		row("otherwise", d.Other, alarm, ranked(d.Classes, printable))
 	}
 	if d.Lost != nil {
-		row("lost messages", d.Lost.Connections, true, []string{fmt.Sprintf("%d messages never came back", d.Lost.Messages)})
+		// A server owes no answer to what crosses its Close: no fault, and a loss.
+		row("lost messages", d.Lost.Connections, doubt, []string{fmt.Sprintf("%d messages never came back", d.Lost.Messages)})
 	}
 	if d.Before > 0 {
 		p.line(doubt, "  %d had ended before the first hook", d.Before)
