@@ -116,6 +116,7 @@ func (d *Document) addTotal(streams []*stream, enc *stats.Encoder) error {
 		}
 		total.addGauges(s.spans)
 	}
+	total.Held = nil // the whole run held nothing
 	d.Total = newSpan(total, enc)
 	d.Total.Connections.Planned = planned
 	d.checkSums(total.Summary)
@@ -130,6 +131,7 @@ func (iv *Interval) addGauges(spans []placedSpan) {
 	last := slices.MaxFunc(spans, func(a, b placedSpan) int { return cmp.Compare(a.To, b.To) })
 	iv.Open += last.Connections.Open
 	iv.Closing += last.Connections.Closing
+	iv.Held = cmp.Or(iv.Held, last.Held) // the shards of a host watch the same
 }
 
 // A piece is a span on the grid of the plan's interval.

@@ -1,6 +1,7 @@
 package result
 
 import (
+	"encoding/json"
 	"maps"
 	"strconv"
 	"time"
@@ -21,6 +22,7 @@ type Span struct {
 	Messages       stats.Messages   `json:"messages"`
 	Latency        []Latency        `json:"latency"` // only phases that were measured, by entry of the mix
 	Exemplars      []stats.Exemplar `json:"exemplars"`
+	Held           *Held            `json:"held,omitempty"`
 }
 
 // Connections counts connections. Started, Opened and Ended are events of the
@@ -109,6 +111,14 @@ type Interval struct {
 	Summary *stats.Summary
 	Open    uint64 // connections open at the end of it
 	Closing uint64 // of these, with a close begun
+	Held    *Held  // nil where nothing is watched
+}
+
+// Held is what processes held at the end of an interval: samples of package
+// watch.
+type Held struct {
+	Target json.RawMessage `json:"target"`
+	Self   json.RawMessage `json:"self"` // of this process
 }
 
 // NewSpan writes a summary in its JSON form. It keeps nothing of it.
@@ -147,6 +157,7 @@ func newSpan(iv Interval, enc *stats.Encoder) Span {
 		Messages:       s.Messages,
 		Latency:        []Latency{},
 		Exemplars:      append([]stats.Exemplar{}, s.Exemplars...),
+		Held:           iv.Held,
 	}
 	maps.Copy(span.Connections.Peaks, s.Peak)
 	for i := range span.Exemplars {

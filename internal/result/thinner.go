@@ -54,7 +54,7 @@ func (t *Thinner) Interval(iv Interval) error {
 		t.pending.Summary = stats.NewSummary(iv.Summary.Entries)
 	}
 	t.pending.Summary.Merge(iv.Summary)
-	t.pending.Open, t.pending.Closing = iv.Open, iv.Closing
+	t.pending.Open, t.pending.Closing, t.pending.Held = iv.Open, iv.Closing, iv.Held
 	t.held = true
 	if full {
 		return t.flush()

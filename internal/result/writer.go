@@ -19,6 +19,8 @@ type End struct {
 	// empty where none did.
 	Failed   json.RawMessage `json:"failed_rule,omitempty"`
 	Ledger   *Ledger         `json:"ledger"` // null where the server keeps none
+	Watch    *Watch          `json:"watch,omitempty"`
+	Path     *Path           `json:"path,omitempty"`
 	Warnings []string        `json:"warnings"`
 }
 

@@ -2,7 +2,9 @@ package watch
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/wsload/wsload/internal/proc"
@@ -103,21 +105,14 @@ func (r Report) Values() map[string]Value {
 	return all
 }
 
-// MarshalJSON writes the slope, or null where it is unknown.
-func (s Slope) MarshalJSON() ([]byte, error) {
-	if !s.OK {
-		return []byte("null"), nil
-	}
-	return json.Marshal(struct {
+// The stored forms. What is unknown is null.
+type (
+	storedSlope struct {
 		Value float64 `json:"value"`
 		Low   float64 `json:"low"`
 		High  float64 `json:"high"`
-	}{s.Value, s.Low, s.High})
-}
-
-// MarshalJSON writes the trend with the name of its quantity.
-func (t Trend) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
+	}
+	storedTrend struct {
 		What    string        `json:"what"`
 		Verdict Verdict       `json:"verdict"`
 		Reason  string        `json:"reason"`
@@ -125,36 +120,23 @@ func (t Trend) MarshalJSON() ([]byte, error) {
 		Per1000 Slope         `json:"per_1000"`
 		From    time.Duration `json:"from_ns"`
 		To      time.Duration `json:"to_ns"`
-	}{t.Quantity.Name, t.Verdict, t.Reason, t.PerHour, t.Per1000, t.From, t.To})
-}
-
-// MarshalJSON writes the return with the name of its quantity, null for what is
-// unknown.
-func (r Return) MarshalJSON() ([]byte, error) {
-	known := func(v float64) *float64 {
-		if math.IsNaN(v) {
-			return nil
-		}
-		return &v
+		Growth  float64       `json:"growth"`
 	}
-	return json.Marshal(struct {
+	storedReturn struct {
 		What    string   `json:"what"`
 		Verdict Verdict  `json:"verdict"`
 		Reason  string   `json:"reason"`
 		Before  *float64 `json:"before"`
 		After   *float64 `json:"after"`
 		Missing *float64 `json:"missing"`
+		Noise   float64  `json:"noise"`
 		Floor   float64  `json:"floor"`
-	}{r.Quantity.Name, r.Verdict, r.Reason, known(r.Before), known(r.After), known(r.Missing), r.Floor})
-}
-
-// MarshalJSON writes all findings.
-func (r Report) MarshalJSON() ([]byte, error) {
-	type sides struct {
+	}
+	storedSides struct {
 		Server proc.Fact `json:"server"`
 		Client proc.Fact `json:"client"`
 	}
-	return json.Marshal(struct {
+	storedReport struct {
 		Verdict  Verdict       `json:"verdict"`
 		Samples  int           `json:"samples"`
 		Failed   int           `json:"failed"`
@@ -163,6 +145,101 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Closes   uint64        `json:"closes"`
 		Trends   []Trend       `json:"trends"`
 		Returns  []Return      `json:"returns"`
-		TimeWait sides         `json:"time_wait"`
-	}{r.Verdict(), r.Samples, r.Failed, r.Restarts, r.Load, r.Closes, r.Trends, r.Returns, sides(r.TimeWait)})
+		TimeWait storedSides   `json:"time_wait"`
+	}
+)
+
+// MarshalJSON writes the slope, or null where it is unknown.
+func (s Slope) MarshalJSON() ([]byte, error) {
+	if !s.OK {
+		return []byte("null"), nil
+	}
+	return json.Marshal(storedSlope{s.Value, s.Low, s.High})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Slope) UnmarshalJSON(text []byte) error {
+	var stored *storedSlope
+	if err := json.Unmarshal(text, &stored); err != nil {
+		return err
+	}
+	if *s = (Slope{}); stored != nil {
+		*s = Slope{stored.Value, stored.Low, stored.High, true}
+	}
+	return nil
+}
+
+// MarshalJSON writes the trend with the name of its quantity.
+func (t Trend) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedTrend{t.Quantity.Name, t.Verdict, t.Reason, t.PerHour, t.Per1000, t.From, t.To, t.Growth})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (t *Trend) UnmarshalJSON(text []byte) error {
+	var s storedTrend
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	q, err := quantityOf(s.What)
+	*t = Trend{q, s.Verdict, s.Reason, s.PerHour, s.Per1000, s.From, s.To, s.Growth}
+	return err
+}
+
+// MarshalJSON writes the return with the name of its quantity.
+func (r Return) MarshalJSON() ([]byte, error) {
+	known := func(v float64) *float64 {
+		if math.IsNaN(v) {
+			return nil
+		}
+		return &v
+	}
+	return json.Marshal(storedReturn{r.Quantity.Name, r.Verdict, r.Reason, known(r.Before), known(r.After), known(r.Missing), r.Noise, r.Floor})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Return) UnmarshalJSON(text []byte) error {
+	var s storedReturn
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	known := func(v *float64) float64 {
+		if v == nil {
+			return math.NaN()
+		}
+		return *v
+	}
+	q, err := quantityOf(s.What)
+	*r = Return{q, s.Verdict, s.Reason, known(s.Before), known(s.After), known(s.Missing), s.Noise, s.Floor}
+	return err
+}
+
+func quantityOf(name string) (Quantity, error) {
+	all := Quantities()
+	i := slices.IndexFunc(all, func(q Quantity) bool { return q.Name == name })
+	if i < 0 {
+		return Quantity{}, fmt.Errorf("read watch: unknown quantity %q", name)
+	}
+	return all[i], nil
+}
+
+// MarshalJSON writes all findings.
+func (r Report) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedReport{
+		r.Verdict(), r.Samples, r.Failed, r.Restarts, r.Load, r.Closes, r.Trends, r.Returns, storedSides(r.TimeWait),
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. It fails where a trend has no
+// return beside it.
+func (r *Report) UnmarshalJSON(text []byte) error {
+	var s storedReport
+	if err := json.Unmarshal(text, &s); err != nil {
+		return fmt.Errorf("read watch: %w", err)
+	}
+	if len(s.Trends) != len(s.Returns) {
+		return fmt.Errorf("read watch: %d trends and %d returns", len(s.Trends), len(s.Returns))
+	}
+	*r = Report{Samples: s.Samples, Failed: s.Failed, Restarts: s.Restarts, Load: s.Load, Closes: s.Closes, Trends: s.Trends, Returns: s.Returns}
+	r.TimeWait = struct{ Server, Client proc.Fact }(s.TimeWait)
+	return nil
 }

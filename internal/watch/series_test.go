@@ -265,10 +265,10 @@ func TestFindingsHaveStableKeysAndNamesForAllMetrics(t *testing.T) {
 	first := func(list string) []string {
 		return slices.Sorted(maps.Keys(keys[list].([]any)[0].(map[string]any)))
 	}
-	if diff := cmp.Diff([]string{"from_ns", "per_1000", "per_hour", "reason", "to_ns", "verdict", "what"}, first("trends")); diff != "" {
+	if diff := cmp.Diff([]string{"from_ns", "growth", "per_1000", "per_hour", "reason", "to_ns", "verdict", "what"}, first("trends")); diff != "" {
 		t.Errorf("keys of a trend (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"after", "before", "floor", "missing", "reason", "verdict", "what"}, first("returns")); diff != "" {
+	if diff := cmp.Diff([]string{"after", "before", "floor", "missing", "noise", "reason", "verdict", "what"}, first("returns")); diff != "" {
 		t.Errorf("keys of a return (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(slices.Sorted(slices.Values(Names())), slices.Sorted(maps.Keys(report.Values()))); diff != "" {
@@ -321,6 +321,33 @@ func TestAmountsAreSpeltForPeople(t *testing.T) {
 	for v, want := range map[float64]string{0: "0 B", 1000: "1,000 B", 1024: "1 KiB", -1536: "-1.50 KiB", 5 * mib: "5 MiB", 3 << 40: "3,072 GiB"} {
 		if got := memory.spell(v); got != want {
 			t.Errorf("%v bytes are spelt %q, want %q", v, got, want)
+		}
+	}
+}
+
+func TestAStoredReportSaysWhatItSaid(t *testing.T) {
+	var r recording
+	r.add(5, Before, always(holding{fds: 41}))
+	r.add(120, Load, func(i int) holding { return holding{fds: 41 + int64(i)} })
+	r.add(5, After, always(holding{fds: 161}))
+	report := r.Report()
+	text, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Report
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(report.Lines(100), back.Lines(100)); diff != "" {
+		t.Errorf("in words (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(report.Values(), back.Values()); diff != "" {
+		t.Errorf("as metrics (-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{`{"trends":[{"what":"socks"}],"returns":[]}`, `{"trends":[],"returns":[{"what":"fds"}]}`, `[]`} {
+		if err := json.Unmarshal([]byte(bad), &back); err == nil {
+			t.Errorf("%s is taken for a report", bad)
 		}
 	}
 }

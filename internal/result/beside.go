@@ -1,6 +1,7 @@
 package result
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -235,4 +236,34 @@ func earlier(a, b *time.Duration) *time.Duration {
 		return b
 	}
 	return a
+}
+
+// Watch is what was seen of the target's process, and of this one, beside the
+// connections.
+type Watch struct {
+	Target json.RawMessage `json:"target"` // a Report of package watch
+	Self   json.RawMessage `json:"self"`   // of this process
+	// Figures are what rules may ask for, by the name of the metric.
+	Figures map[string]Figure `json:"figures"`
+}
+
+// A Figure is a number about a run as a whole, with its interval.
+type Figure struct {
+	Value *float64 `json:"value"` // null where there is none
+	Low   *float64 `json:"low"`   // null where not bounded
+	High  *float64 `json:"high"`
+	Basis string   `json:"basis"` // what it rests on; without a value, why there is none
+}
+
+// Path is what the faults of the path did.
+type Path struct {
+	Accepted uint64     `json:"accepted"` // connections that took the path
+	Refused  uint64     `json:"refused"`  // of these, reset because the target could not be reached
+	Steps    []PathStep `json:"steps"`
+}
+
+// PathStep is one step of the plan's faults.
+type PathStep struct {
+	What string `json:"what"`
+	Hit  uint64 `json:"hit"` // connections
 }
