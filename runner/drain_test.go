@@ -149,6 +149,9 @@ func TestMessagesThatTheServersEndLeftUnansweredAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	if at := settled.all[0].Times; at.PeerClose.OK || !at.PeerEnd.OK {
+		t.Errorf("a connection that was cut has the times %+v", at)
+	}
 	if o := settled.all[0]; o.Unanswered != 2 || o.Messages.Sent != 5 {
 		t.Errorf("%d of %d messages unanswered, want 2 of 5", o.Unanswered, o.Messages.Sent)
 	}

@@ -35,6 +35,10 @@ func TestWithHooksEveryConnectionWaitsForTheServerAndOutlivesTheDrain(t *testing
 	if span := plan.DrainSpan(); span != 81_998*time.Millisecond || plan.Hold.Draw(0) <= span {
 		t.Errorf("held for %v in a drain of up to %v, want more than 81.998s", plan.Hold, span)
 	}
+	plan.Drain.Hooks[0].Wait = time.Minute
+	if span := plan.DrainSpan(); span != 141_998*time.Millisecond {
+		t.Errorf("with a first hook that waits a minute it takes up to %v", span)
+	}
 	if plan.Load.Duration != 0 || plan.Traffic.Every != time.Second {
 		t.Errorf("duration %v and a message every %v, want 0s and 1s", plan.Load.Duration, plan.Traffic.Every)
 	}

@@ -26,8 +26,7 @@ type Observer struct {
 	from      time.Duration
 	to        time.Duration
 	remaining int           // of those held, how many have not settled
-	whole     time.Duration // when the population was whole last
-	broken    bool          // it was not, since the launch
+	whole     time.Duration // when the population became whole last
 	count     counts
 }
 
@@ -122,9 +121,6 @@ func (o *Observer) Settled(out *stats.Outcome) {
 		}
 		o.notify()
 		return
-	}
-	if !o.over && o.open < o.population {
-		o.broken = true
 	}
 	switch {
 	case !out.Opened:
@@ -230,8 +226,7 @@ func (o *Observer) attempt(began time.Duration) {
 func (o *Observer) launch(at time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.launched, o.from, o.remaining, o.whole = true, at, o.open, at
-	o.broken = o.open < o.population
+	o.launched, o.from, o.remaining = true, at, o.open
 }
 
 // revoke takes a launch back: nothing came of it.
@@ -249,10 +244,7 @@ func (o *Observer) finish(at time.Duration) {
 	defer o.mu.Unlock()
 	o.over, o.to = true, at
 	if o.launched && o.open >= o.population {
-		back := time.Duration(0)
-		if o.broken {
-			back = max(0, o.whole-o.from)
-		}
+		back := max(0, o.whole-o.from) // before the launch: it always was
 		o.count.herd.Back = &back
 	}
 }

@@ -68,11 +68,12 @@ func wantSpan(t *testing.T, name string, got *time.Duration, want time.Duration)
 }
 
 func TestEachConnectionThatWasHeldIsCountedByHowItEnded(t *testing.T) {
-	o := full(plan(7, false))
+	o := full(plan(8, false))
 	o.Settled(cut(time.Second, 5*time.Second)) // before the hook
 	o.launch(10 * time.Second)
 	late := cut(time.Second, 9*time.Second) // it had ended by then, and settles now
 	o.Settled(late)
+	o.Settled(closed(time.Second, 9*time.Second, 1001)) // so it had been closed
 	o.Settled(closed(time.Second, 11*time.Second, 1001))
 	none := closed(time.Second, 14*time.Second, 1005)
 	none.Messages.Lost, none.Unanswered = 1, 2
@@ -85,7 +86,7 @@ func TestEachConnectionThatWasHeldIsCountedByHowItEnded(t *testing.T) {
 	o.finish(20 * time.Second)
 	o.Settled(forward(time.Second, 21*time.Second))
 	d := o.report()
-	if d.Population != 7 || d.Held != 5 || d.Before != 2 || d.Closed.Count != 2 || d.Cut.Count != 1 || d.Other != 1 || d.StillOpen != 1 {
+	if d.Population != 8 || d.Held != 5 || d.Before != 3 || d.Closed.Count != 2 || d.Cut.Count != 1 || d.Other != 1 || d.StillOpen != 1 {
 		t.Errorf("counted %+v", d)
 	}
 	if d.Codes["1001"] != 1 || d.Codes["none"] != 1 || d.Classes["clean"] != 3 || d.Classes["premature_rst"] != 1 {

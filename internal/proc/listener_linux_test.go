@@ -18,7 +18,17 @@ func TestTheProcessThatListensOnAPortIsFound(t *testing.T) {
 		if pid, err := Listener(port); pid != os.Getpid() || err != nil {
 			t.Errorf("%s: process %d listens on port %d, %v; want %d", network, pid, port, err, os.Getpid())
 		}
-		ln.Close()
+		client, err := net.Dial(network, ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln.Close() // what is left has the port too, and does not listen
+		defer client.Close()
+		defer server.Close()
 		if _, err := Listener(port); err == nil || !strings.HasPrefix(err.Error(), "nothing listens on port") {
 			t.Errorf("%s: after its end the error is %v", network, err)
 		}
