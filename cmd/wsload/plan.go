@@ -154,6 +154,10 @@ func newFigures(c *config) figures {
 	switch span := c.plan.DrainSpan(); {
 	case span > 0:
 		f.Longest = span + limits.Drain
+		if total := uint64(n); load.Duration == 0 {
+			f.Connections = &total
+		}
+		return f // when connections end, and how many come back, is the server's doing
 	case load.Duration == 0:
 		f.Longest = latest + limits.Dial + limits.Upgrade + limits.Close + limits.Fin
 		for _, step := range c.plan.OnOpen {
