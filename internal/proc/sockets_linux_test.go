@@ -58,14 +58,14 @@ func wantSockets(t *testing.T, port int, want Sockets) {
 		return asked, listed
 	}
 	asked, listed := read()
-	for range 500 {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
 		if asked == want && listed == want {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 		asked, listed = read()
 	}
-	t.Errorf("sock_diag shows %+v and /proc %+v, want %+v", asked, listed, want)
+	t.Fatalf("sock_diag shows %+v and /proc %+v, want %+v", asked, listed, want)
 }
 
 func TestSocketsAreCountedByStateAndSide(t *testing.T) {
