@@ -70,6 +70,31 @@ func (f *Fault) kinds() []FaultKind {
 	return all
 }
 
+// String names the step in a line: "latency 100ms ± 20ms, both, at 10s for 5s,
+// 50%".
+func (f Fault) String() string {
+	text := string(f.Kind())
+	switch f.Kind() {
+	case FaultLatency:
+		text += " " + problem.DurationText(f.Latency)
+		if f.Jitter > 0 {
+			text += " ± " + problem.DurationText(f.Jitter)
+		}
+	case FaultBandwidth:
+		text += " " + f.Bandwidth.String()
+	case FaultCut:
+		text += " " + string(f.Cut)
+	}
+	text += fmt.Sprintf(", %s, at %s", f.Leg, problem.DurationText(f.At))
+	if f.For > 0 {
+		text += " for " + problem.DurationText(f.For)
+	}
+	if f.Share != 100 {
+		text += ", " + f.Share.String()
+	}
+	return text
+}
+
 // Hits reports whether step number step meets connection n of the path, counted
 // from 0 in the order in which they arrived there. It is pure in the seed, the
 // step and n.

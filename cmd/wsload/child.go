@@ -237,7 +237,9 @@ func (s *server) statz(ctx context.Context, client *http.Client) (book target.Le
 
 // enterTwice begins double entry against the own server.
 func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
-	if j.server == nil || len(j.plan.Drain.Hooks) > 0 { // a server that goes takes its verdicts with it
+	// A server that goes takes its verdicts with it, and what the path cuts the
+	// two ends rightly see otherwise.
+	if j.server == nil || len(j.plan.Drain.Hooks) > 0 || len(j.plan.Faults.Steps) > 0 {
 		return
 	}
 	opt.RunID = rand.Uint32()
@@ -254,6 +256,9 @@ func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
 func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledger {
 	switch {
 	case j.server == nil:
+		return nil
+	case len(j.plan.Faults.Steps) > 0:
+		j.note(j.server.stop())
 		return nil
 	case len(j.plan.Drain.Hooks) > 0:
 		return j.settleDrained(res)

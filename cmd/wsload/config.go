@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/wsload/wsload/internal/judge"
+	"github.com/wsload/wsload/internal/rig"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
@@ -294,7 +295,7 @@ func (c *config) check(f *planFlags) error {
 			Key: "drain.hooks", Msg: "a drain ends a server, and a gate compares two that stay", Hint: "remove the section, or use wsload drain",
 		})
 	}
-	problems = append(problems, c.badRules(f)...)
+	problems = append(append(problems, c.badRules(f)...), rig.Check(&c.ready)...)
 	if len(problems) == 0 {
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/wsload/wsload/internal/judge"
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/rig"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
@@ -131,7 +132,8 @@ type job struct {
 	abort    context.CancelCauseFunc
 	matcher  *books.Matcher
 	follower *books.Follower
-	drained  *result.Drain // nil without hooks
+	rig      *rig.Rig
+	found    rig.Findings
 	target   string
 	warnings []string
 	judged   gate.Verdict // what the rules say of it
@@ -213,9 +215,11 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 		Shard: j.shard, Secrets: j.secrets, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
 	}
 	j.enterTwice(&opt, head.Mix)
-	conducted := j.conduct(ctx, &opt)
+	if j.rig, err = rig.Begin(ctx, j.around(), &plan, &opt); err != nil {
+		return failed(err)
+	}
 	res, err := runner.Run(ctx, plan, opt)
-	conducted(err != nil)
+	found := j.rig.End(ctx, err != nil)
 	j.progress.end()
 	if res == nil {
 		return usage(cmd, err)
@@ -224,15 +228,16 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	cause := context.Cause(ctx)
 	j.note(err)
 	j.note(j.trace.end())
-	j.warnings = append(j.warnings, res.Warnings...)
-	if j.drained != nil {
-		j.out.drain(j.drained)
+	j.note(found.Err)
+	j.warnings = append(append(j.warnings, res.Warnings...), found.Warnings...)
+	if j.found = found; found.Drain != nil {
+		j.out.drain(found.Drain)
 	}
 	ledger := j.settleServer(ctx, res)
 
 	end := result.End{
 		Complete: res.Total.Connections.Started == res.Total.Connections.Ended,
-		Cause:    "done", Ledger: ledger, Warnings: j.warnings,
+		Cause:    "done", Ledger: ledger, Watch: found.Watch, Path: found.Path, Warnings: j.warnings,
 	}
 	if cause != nil {
 		end.Cause = cause.Error()
@@ -252,41 +257,14 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	return j.verdict(cause, doc)
 }
 
-// conduct begins the drain of a plan that has hooks. The function it returns
-// waits for its end, and takes what it came to.
-func (j *job) conduct(ctx context.Context, opt *runner.Options) (end func(failed bool)) {
-	if len(j.ready.Drain.Hooks) == 0 {
-		return func(bool) {}
-	}
-	plan, told := j.ready, j.plan.Redacted()
-	c := &drain.Conductor{
-		Observer: drain.NewObserver(&plan, j.shard), Plan: &plan, Shard: j.shard,
-		Say:  func(string) {},
-		Hide: scenario.Hider(append(plan.Secrets(), j.secrets...)).Replace,
-	}
-	if !j.flags.quiet {
-		c.Say = j.progress.say
-	}
+// around is the run as its rig must know it.
+func (j *job) around() rig.Options {
+	told := j.plan.Redacted()
+	opt := rig.Options{Plan: &j.ready, Told: &told, Shard: j.shard, Secrets: j.secrets, Say: j.progress.say, Quiet: j.flags.quiet}
 	if j.server != nil {
-		c.Own = j.server.cmd.Process
+		opt.Own = &rig.Own{Process: j.server.cmd.Process, Listen: j.server.Listen, Statz: j.server.Statz}
 	}
-	for _, h := range told.Drain.Hooks {
-		if h.Signal != "" {
-			h.To = told.Target.SignalTo(&h)
-		}
-		c.What = append(c.What, h.String())
-	}
-	if c.Leaves() {
-		j.doubt(fmt.Sprintf("shard %s leaves the hooks to the first one and counts from the moment it had planned: start the shards together", j.shard))
-	}
-	stop := c.Start(ctx)
-	opt.Clock, opt.Opened, opt.Settled, opt.End = c.Clock, c.Opened, c.Settled, c.End()
-	return func(failed bool) {
-		stop(failed)
-		var err error
-		j.drained, err = c.Report()
-		j.note(err)
-	}
+	return opt
 }
 
 // judge applies the rules of the plan to the run, which is over but for the
@@ -300,7 +278,7 @@ func (j *job) judge(doc *result.Document) error {
 	if err != nil {
 		return fmt.Errorf("read the run back to judge it: %w", err)
 	}
-	so.Complete, so.Failed = doc.Complete, doc.Failed
+	so.Complete, so.Failed, so.Watch = doc.Complete, doc.Failed, doc.Watch
 	if err := judge.Document(so, nil); err != nil {
 		return err
 	}
@@ -341,7 +319,7 @@ func runName(c *config) string {
 
 // tick takes an interval to where it is shown, stored and judged.
 func (j *job) tick(t runner.Tick) {
-	j.out.interval(result.Interval{Summary: t.Summary, Open: uint64(t.Open), Closing: uint64(t.Closing)})
+	j.out.interval(result.Interval{Summary: t.Summary, Open: uint64(t.Open), Closing: uint64(t.Closing), Held: j.rig.Tick(&t)})
 	j.progress.tick(t)
 	if j.watch == nil || t.Drain || t.Last {
 		return
@@ -378,7 +356,7 @@ func (j *job) tell(head result.Header, res *runner.Result, end result.End, judge
 	if err != nil {
 		return err
 	}
-	doc.Rules, doc.Verdict, doc.Drain = judged.Rules, judged.Verdict, j.drained
+	doc.Rules, doc.Verdict, doc.Drain = judged.Rules, judged.Verdict, j.found.Drain
 	format := "text"
 	if j.flags.asJSON {
 		format = "json"

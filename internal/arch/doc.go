@@ -14,7 +14,8 @@
 // (internal/target), then the package that does it (runner) and the stored form (internal/result), then what a deploy does to a run (internal/drain), what holds both ends' books against each other
 // (internal/books), what judges runs (internal/gate, and internal/judge for
 // stored ones), what loads two servers in turn for it (internal/contest, and
-// internal/arbiter, which joins the two) and the renderers (internal/report), and
+// internal/arbiter, which joins the two), what stands around a run (internal/rig: a watch, a drain
+// and the faults of the path) and the renderers (internal/report), and
 // at the top the command, which joins them.
 //
 // A dependency on another module has one owner per purpose. So it can be
@@ -45,17 +46,18 @@
 //	runner              <- scenario, scenario/problem, scenario/value, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
 //	internal/drain      <- scenario, stats, internal/trigger, internal/proc, internal/result
+//	internal/rig        <- scenario, scenario/problem, runner, internal/result, internal/drain, internal/watch, internal/relay
 //	internal/books      <- scenario, stats, internal/wire, internal/target, runner, internal/result
 //	internal/gate       <- nothing
 //	internal/gate/rank  <- nothing
 //	internal/gate/metric <- scenario/problem, stats
 //	internal/gate/rule  <- stats, internal/gate, internal/gate/rank, internal/gate/metric, gonum.org/v1/gonum
 //	internal/gate/trial <- stats, internal/gate, internal/gate/rank, internal/gate/metric, internal/result
-//	internal/judge      <- stats, internal/result, internal/gate, internal/gate/rule
+//	internal/judge      <- stats, internal/result, internal/drain, internal/gate, internal/gate/metric, internal/gate/rule
 //	internal/gate/baseline <- stats, internal/gate, internal/gate/rank, internal/gate/metric, internal/gate/trial, internal/result, gonum.org/v1/gonum
 //	internal/contest    <- scenario, stats, internal/wire, internal/proc, internal/launch, runner, internal/result, internal/gate/metric, internal/gate/trial
 //	internal/arbiter    <- scenario, stats, internal/wire, internal/proc, internal/result, internal/gate, internal/gate/rule, internal/gate/trial, internal/contest
-//	internal/report     <- stats, internal/result, internal/gate, internal/gate/trial, internal/gate/rule, internal/report/ci
+//	internal/report     <- stats, internal/result, internal/watch, internal/gate, internal/gate/metric, internal/gate/trial, internal/gate/rule, internal/report/ci
 //	internal/report/ci  <- stats, internal/result, internal/gate, internal/gate/metric, internal/gate/trial
 //	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/viper, github.com/go-viper/mapstructure/v2, go.yaml.in/yaml/v3, golang.org/x/term
 //	scripts/bench/bareloop <- internal/proc

@@ -52,7 +52,7 @@ func Document(doc *result.Document, more []rule.Rule) error {
 	if rules = append(rules, more...); len(rules) == 0 {
 		return nil
 	}
-	run := rule.Run{Close: plan.close, FIN: plan.fin, Echo: plan.echo}
+	run := rule.Run{Close: plan.close, FIN: plan.fin, Echo: plan.echo, Figures: figures(doc)}
 	if run.Total, err = doc.Summary(); err != nil {
 		return fmt.Errorf("judge: %w", err)
 	}

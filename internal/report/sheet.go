@@ -3,11 +3,13 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/wsload/wsload/internal/gate"
+	"github.com/wsload/wsload/internal/gate/metric"
 	"github.com/wsload/wsload/internal/gate/rule"
 	"github.com/wsload/wsload/internal/gate/trial"
 	"github.com/wsload/wsload/internal/report/ci"
@@ -140,16 +142,33 @@ func ruleInterval(r *rule.Result) string {
 
 // amount writes the value of a metric; nil is that of a quantile among the
 // attempts that ran out of time.
-func amount(metric string, value *float64) string {
+func amount(name string, value *float64) string {
+	kind, figure := metric.KindOf(name)
 	switch {
 	case value == nil:
 		return "> limit"
-	case isDuration(metric):
+	case figure && kind == metric.Bytes:
+		return size(*value)
+	case figure && kind == metric.Number:
+		return strconv.FormatFloat(*value, 'g', 4, 64)
+	case figure && kind == metric.Duration, !figure && isDuration(name):
 		return human(time.Duration(*value))
-	case isRate(metric):
+	case isRate(name):
 		return percent(*value)
 	}
 	return strconv.FormatFloat(*value, 'f', -1, 64)
+}
+
+// size writes a number of bytes in the unit that fits.
+func size(v float64) string {
+	unit := "B"
+	for _, larger := range []string{"KiB", "MiB", "GiB"} {
+		if math.Abs(v) < 1024 {
+			break
+		}
+		v, unit = v/1024, larger
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64) + unit
 }
 
 // isDuration tells a metric of durations by its text: it ends in their

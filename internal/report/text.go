@@ -28,6 +28,8 @@ func (p *page) body() {
 	p.outcomes()
 	p.counts()
 	p.drain()
+	p.path()
+	p.held()
 	p.latency()
 	p.ledger()
 	p.exemplars()

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/watch"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -157,4 +159,46 @@ func (p *page) allWarnings() []string {
 		}
 	}
 	return all
+}
+
+// held says what target and tool held: what leaks, and what does not.
+func (p *page) held() {
+	w := p.doc.Watch
+	if w == nil {
+		return
+	}
+	for _, of := range []struct {
+		name   string
+		report json.RawMessage
+	}{{"what the target held", w.Target}, {"what wsload held", w.Self}} {
+		var r watch.Report
+		if err := json.Unmarshal(of.report, &r); err != nil {
+			p.line(doubt, "%s cannot be read: %s", of.name, sentence(err.Error()))
+			continue
+		}
+		p.section("  %s", of.name)
+		for _, line := range r.Lines(watchWidth) {
+			look := plain
+			if strings.HasPrefix(line, "LEAK") {
+				look = alarm
+			}
+			p.line(look, "  %s", sentence(line))
+		}
+	}
+}
+
+// watchWidth is how wide the findings of a watch are written.
+const watchWidth = 116
+
+// path says what the faults of the path did.
+func (p *page) path() {
+	f := p.doc.Path
+	if f == nil {
+		return
+	}
+	p.section("  %s%s", pad("faults of the path", 60), pad("hit", -10))
+	for _, s := range f.Steps {
+		p.line(plain, "  %s%s", pad(printable(s.What), 60), pad(fmt.Sprint(s.Hit), -10))
+	}
+	p.line(plain, "  %s took the path, %d could not reach the target; times include the path", gate.Number(f.Accepted, "connection"), f.Refused)
 }

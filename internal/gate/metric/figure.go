@@ -53,10 +53,13 @@ func figures() []named {
 	for _, state := range []string{"established", "fin_wait1", "fin_wait2", "close_wait", "last_ack"} {
 		add(Number, "leak."+state+".per_1000", "leak."+state+".per_hour", state+".after_settle")
 	}
-	add(Duration, "drain.first_close", "drain.last_close", "drain.spread", "drain.p50", "drain.p99", "drain.back")
-	add(Rate, "drain.cut.rate", "drain.lost.rate")
-	add(Count, "drain.held", "drain.closed", "drain.cut", "drain.lost", "drain.still_open", "drain.refused", "drain.hit_again")
-	add(Number, "drain.herd.peak")
+	for _, fate := range []string{"closed", "cut", "other", "lost"} {
+		add(Count, "drain."+fate+".count")
+		add(Rate, "drain."+fate+".rate")
+	}
+	add(Count, "drain.held", "drain.still_open", "drain.lost.messages", "drain.again", "drain.attempts", "drain.attempts.peak", "drain.failed")
+	add(Duration, "drain.first_close", "drain.close_p1", "drain.close_p50", "drain.close_p99", "drain.last_close", "drain.spread",
+		"drain.first_cut", "drain.last_cut", "drain.back")
 	return all
 }
 

@@ -1,0 +1,45 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/wsload/wsload/internal/drain"
+	"github.com/wsload/wsload/internal/gate/metric"
+	"github.com/wsload/wsload/internal/result"
+)
+
+// figures are what a run found beside its connections, as rules name it.
+func figures(doc *result.Document) map[string]metric.Figure {
+	all := map[string]metric.Figure{}
+	if doc.Drain != nil {
+		for _, v := range drain.Values(doc.Drain) {
+			f := metric.Figure{Value: v.X, Low: v.X, High: v.X, Basis: fmt.Sprintf("one drain, of %d connections", doc.Drain.Held)}
+			if !v.Known {
+				f = metric.Figure{None: "nothing of the kind happened in this drain"}
+			}
+			all[v.Name] = f
+		}
+	}
+	if doc.Watch != nil {
+		for name, v := range doc.Watch.Figures {
+			all[name] = figure(v)
+		}
+	}
+	return all
+}
+
+// figure is a stored one. An end that is not bounded is infinite.
+func figure(v result.Figure) metric.Figure {
+	if v.Value == nil {
+		return metric.Figure{None: v.Basis}
+	}
+	f := metric.Figure{Value: *v.Value, Low: math.Inf(-1), High: math.Inf(1), Basis: v.Basis}
+	if v.Low != nil {
+		f.Low = *v.Low
+	}
+	if v.High != nil {
+		f.High = *v.High
+	}
+	return f
+}

@@ -1,0 +1,84 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/wsload/wsload/internal/relay"
+	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/scenario"
+)
+
+// A path is what carries the faults of a plan.
+type path struct {
+	steps []scenario.Fault
+	relay *relay.Relay     // nil where a Toxiproxy does it
+	toxi  *relay.Toxiproxy // nil where the relay does
+}
+
+// newPath puts the faults between the run and its target. It is nil for a plan
+// without any.
+func newPath(ctx context.Context, asked *scenario.Plan, plan *scenario.Plan) (*path, error) {
+	if len(asked.Faults.Steps) == 0 {
+		return nil, nil
+	}
+	upstream, err := address(&plan.Target)
+	if err != nil {
+		return nil, err
+	}
+	p := &path{steps: asked.Faults.Steps}
+	opt := relay.Options{Upstream: upstream, Steps: p.steps, Seed: asked.Seed, Begin: time.Now(), Connect: asked.Limits.Dial}
+	// The end of the run is in order, and so is that of its path: End ends it.
+	ctx = context.WithoutCancel(ctx)
+	if api := asked.Faults.Toxiproxy; api != "" {
+		if p.toxi, err = relay.StartToxiproxy(ctx, api, opt); err != nil {
+			return nil, err
+		}
+		plan.Target.ConnectTo = p.toxi.Addr()
+		return p, nil
+	}
+	if p.relay, err = relay.Start(ctx, opt); err != nil {
+		return nil, err
+	}
+	plan.Target.ConnectTo = p.relay.Addr().String()
+	return p, nil
+}
+
+// address is where the target is dialled.
+func address(t *scenario.Target) (string, error) {
+	if t.ConnectTo != "" {
+		return t.ConnectTo, nil
+	}
+	u, err := url.Parse(scenario.Expand(t.URL, 0))
+	if err != nil {
+		return "", fmt.Errorf("faults: read target.url: %w", err)
+	}
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "wss":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port), nil
+}
+
+// end lifts the faults and says what they did.
+func (p *path) end(f *Findings) {
+	if p.toxi != nil {
+		f.note(p.toxi.Stop())
+		return
+	}
+	stats := p.relay.Stop()
+	f.Path = &result.Path{Accepted: stats.Accepted, Refused: stats.Refused, Steps: []result.PathStep{}}
+	for i, s := range stats.Steps {
+		f.Path.Steps = append(f.Path.Steps, result.PathStep{What: p.steps[i].String(), Hit: s.Connections})
+	}
+	if stats.Refused > 0 || stats.Failed > 0 {
+		f.Warnings = append(f.Warnings, fmt.Sprintf("the path could not carry %d connections: %s", stats.Refused+stats.Failed, stats.LastError))
+	}
+}

@@ -1,0 +1,223 @@
+package rig
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/watch"
+	"github.com/wsload/wsload/runner"
+	"github.com/wsload/wsload/scenario"
+)
+
+// auto stands for the target itself: the own server, or who listens on the
+// target's port on this host.
+const auto = "auto"
+
+// At rest, before the load and after it, so many samples are taken this far
+// apart, or as far as the plan's interval of samples where that is less.
+const (
+	restSamples = 5
+	restPause   = 200 * time.Millisecond
+	restLimit   = time.Second // for the answer of a source
+)
+
+// A vigil watches the target and this process from before a run to after it.
+type vigil struct {
+	every, settle time.Duration
+	ramp          time.Duration // from the begin of the run: what comes up to then fills caches
+	target, self  watched
+
+	mu     sync.Mutex // guards what follows, and the series
+	phase  watch.Phase
+	closes uint64
+	held   result.Held
+
+	stop    context.CancelFunc
+	stopped chan struct{}
+}
+
+// A watched is a process with what was seen of it.
+type watched struct {
+	sampler watch.Sampler
+	series  watch.Series
+}
+
+// newVigil prepares the watch of a plan, nil for one that asks for none.
+func newVigil(opt *Options) (*vigil, error) {
+	plan := opt.Plan
+	if len(plan.Watch.Sources) == 0 {
+		return nil, nil
+	}
+	v := &vigil{every: plan.Watch.Every, settle: plan.Watch.Settle, ramp: ramp(&plan.Load), phase: watch.Before}
+	if opt.Own != nil {
+		_, port, _ := net.SplitHostPort(opt.Own.Listen)
+		v.target.sampler.Port, _ = strconv.Atoi(port)
+	} else if port, ok := strings.CutPrefix(plan.Target.SignalTo(&scenario.Hook{}), "port:"); ok {
+		v.target.sampler.Port, _ = strconv.Atoi(port)
+	}
+	for _, text := range plan.Watch.Sources {
+		texts := []string{text}
+		if strings.TrimSpace(text) == auto {
+			texts = []string{plan.Target.SignalTo(&scenario.Hook{})}
+			if opt.Own != nil {
+				texts = []string{"pid:" + strconv.Itoa(opt.Own.Process.Pid), opt.Own.Statz}
+			}
+		}
+		for _, text := range texts {
+			s, err := watch.ParseSource(text)
+			if err != nil {
+				return nil, err
+			}
+			v.target.sampler.Sources = append(v.target.sampler.Sources, s)
+		}
+	}
+	v.self.sampler.Sources = []watch.Source{watch.Self()}
+	for _, w := range []*watched{&v.target, &v.self} {
+		w.sampler.State = v.state
+	}
+	return v, nil
+}
+
+// ramp is how long a load takes to be whole.
+func ramp(l *scenario.Load) time.Duration {
+	if len(l.Stages) > 0 {
+		return l.Stages[0].For
+	}
+	return l.Rate.At(uint64(l.Connections - 1))
+}
+
+func (v *vigil) state() (watch.Phase, uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.phase, v.closes
+}
+
+// before sees both at rest, and begins to sample.
+func (v *vigil) before(ctx context.Context) {
+	v.rest(ctx)
+	epoch := time.Now()
+	v.target.sampler.Epoch, v.self.sampler.Epoch = epoch, epoch
+	v.enter(watch.Ramp)
+	ctx, v.stop = context.WithCancel(context.WithoutCancel(ctx))
+	v.stopped = make(chan struct{})
+	go func() {
+		defer close(v.stopped)
+		var both sync.WaitGroup
+		for _, w := range []*watched{&v.target, &v.self} {
+			both.Go(func() { w.sampler.Run(ctx, v.every, func(s watch.Sample) { v.take(w, s) }) })
+		}
+		both.Wait()
+	}()
+}
+
+// rest takes the samples of a time without load.
+func (v *vigil) rest(ctx context.Context) {
+	for i := range restSamples {
+		if i > 0 && !pause(ctx, min(restPause, v.every)) {
+			return
+		}
+		for _, w := range []*watched{&v.target, &v.self} {
+			v.take(w, w.sampler.Sample(ctx, restLimit))
+		}
+	}
+}
+
+func (v *vigil) enter(p watch.Phase) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.phase = p
+}
+
+// take keeps a sample.
+func (v *vigil) take(w *watched, s watch.Sample) {
+	text, err := json.Marshal(s)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	w.series.Add(s)
+	if err != nil {
+		return
+	}
+	if w == &v.self {
+		v.held.Self = text
+	} else {
+		v.held.Target = text
+	}
+}
+
+// tick takes note of the run's progress.
+func (v *vigil) tick(t *runner.Tick) *result.Held {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.closes += t.Summary.Connections.Ended
+	switch {
+	case t.Drain || t.Last:
+		v.phase = watch.Settle
+	case v.phase == watch.Ramp && t.Summary.To >= v.ramp:
+		v.phase = watch.Load
+	}
+	held := v.held
+	return &held
+}
+
+// end lets the target settle, looks once more and reports.
+func (v *vigil) end(ctx context.Context, f *Findings) {
+	v.enter(watch.Settle)
+	settled := pause(ctx, v.settle)
+	v.stop()
+	<-v.stopped
+	if settled {
+		v.enter(watch.After)
+		debug.FreeOSMemory() // what this process keeps for another load is no leak
+		v.rest(ctx)
+	} else {
+		f.Warnings = append(f.Warnings, "the run was ended, so nobody looked whether the target gave back what it held")
+	}
+	v.target.sampler.Close()
+	v.self.sampler.Close()
+	w := &result.Watch{Figures: map[string]result.Figure{}}
+	target, self := v.target.series.Report(), v.self.series.Report()
+	var err error
+	if w.Target, err = json.Marshal(target); err == nil {
+		w.Self, err = json.Marshal(self)
+	}
+	f.note(err)
+	figures(w.Figures, "", target)
+	figures(w.Figures, "self.", self)
+	f.Watch = w
+	if target.Samples > 0 && target.Failed == target.Samples {
+		f.Warnings = append(f.Warnings, "nothing was seen of the target: not one of its sources answered (watch.sources)")
+	}
+}
+
+// figures adds what rules may ask for.
+func figures(all map[string]result.Figure, whose string, r watch.Report) {
+	for name, value := range r.Values() {
+		if whose != "" && !value.Known {
+			continue // this process has no port whose sockets are counted
+		}
+		f := result.Figure{Basis: fmt.Sprintf("%d samples, %d connections ended", r.Samples, r.Closes)}
+		if value.Known {
+			f.Value, f.Low, f.High = bounded(value.Value), bounded(value.Low), bounded(value.High)
+		} else {
+			f.Basis = "too little was seen of it (" + f.Basis + ")"
+		}
+		all[whose+name] = f
+	}
+}
+
+// bounded is a number that JSON can hold, nil for an infinite one.
+func bounded(x float64) *float64 {
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return nil
+	}
+	return &x
+}
