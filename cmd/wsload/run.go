@@ -229,7 +229,10 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	j.note(err)
 	j.note(j.trace.end())
 	j.note(found.Err)
-	j.warnings = append(append(j.warnings, res.Warnings...), found.Warnings...)
+	j.warnings = append(j.warnings, res.Warnings...)
+	for _, w := range found.Warnings {
+		j.doubt(w)
+	}
 	if j.found = found; found.Drain != nil {
 		j.out.drain(found.Drain)
 	}

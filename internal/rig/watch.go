@@ -30,6 +30,9 @@ const (
 	restLimit   = time.Second // for the answer of a source
 )
 
+// warm is how long memory may grow under a load without being called a leak.
+const warm = time.Minute
+
 // A vigil watches the target and this process from before a run to after it.
 type vigil struct {
 	every, settle time.Duration
@@ -82,7 +85,7 @@ func newVigil(opt *Options) (*vigil, error) {
 	}
 	v.self.sampler.Sources = []watch.Source{watch.Self()}
 	for _, w := range []*watched{&v.target, &v.self} {
-		w.sampler.State = v.state
+		w.sampler.State, w.series.Warm = v.state, warm
 	}
 	return v, nil
 }

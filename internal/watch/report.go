@@ -32,7 +32,11 @@ func (s *Series) Report() Report {
 		r.Load, r.Closes = last.At-first.At, last.Closes-min(first.Closes, last.Closes)
 	}
 	for _, q := range Quantities() {
-		r.Trends = append(r.Trends, trendOf(s.load.samples, q))
+		t := trendOf(s.load.samples, q)
+		if t.Verdict == Leak && q.bytes && r.Load < s.Warm {
+			t.Verdict, t.Reason = Unknown, fmt.Sprintf("grew by %s, and memory may for the first %v of a load: load for longer", q.some(t.Growth), s.Warm)
+		}
+		r.Trends = append(r.Trends, t)
 		r.Returns = append(r.Returns, s.returnOf(q))
 	}
 	if n := len(s.after.samples); n > 0 {

@@ -1,5 +1,7 @@
 package watch
 
+import "time"
+
 // Bounds of what a Series holds.
 const (
 	maxLoad  = 2048 // samples under load
@@ -9,6 +11,10 @@ const (
 // A Series holds the samples of one target, in bounded memory however long the
 // run. Its zero value is ready.
 type Series struct {
+	// Warm is how long a load must last before a growth of memory is called a
+	// leak: up to then pools, caches and heaps of any process fill.
+	Warm time.Duration
+
 	before, load, after thinned
 	samples, failed     int
 	restarts            int
@@ -23,7 +29,7 @@ func (s *Series) Add(sample Sample) {
 		s.failed++
 	}
 	if sample.Restarted {
-		*s = Series{samples: s.samples, failed: s.failed, restarts: s.restarts + 1}
+		*s = Series{Warm: s.Warm, samples: s.samples, failed: s.failed, restarts: s.restarts + 1}
 	}
 	sample.Err = ""
 	switch sample.Phase {

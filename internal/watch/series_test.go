@@ -351,3 +351,17 @@ func TestAStoredReportSaysWhatItSaid(t *testing.T) {
 		}
 	}
 }
+
+func TestMemoryThatGrowsInAShortLoadIsNoLeakYet(t *testing.T) {
+	for warm, want := range map[time.Duration]Verdict{0: Leak, time.Minute: Leak, time.Hour: Unknown} {
+		r := recording{}
+		r.Warm = warm
+		r.add(180, Load, func(i int) holding { return holding{rss: 50*mib + int64(i)*100_000, fds: 40 + int64(i)} })
+		if got := r.Report().trend(t, "rss"); got.Verdict != want {
+			t.Errorf("a load of 3 minutes, with %v to warm up: %s, %s", warm, got.Verdict, got.Reason)
+		}
+		if got := r.Report().trend(t, "fds"); got.Verdict != Leak {
+			t.Errorf("descriptors with %v to warm up: %s, %s", warm, got.Verdict, got.Reason)
+		}
+	}
+}

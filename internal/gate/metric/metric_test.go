@@ -295,7 +295,7 @@ func TestAFigureHasAKindAndNeitherTallyNorSample(t *testing.T) {
 func TestAFigureThatIsNoneIsRefusedWithThoseThatThereAre(t *testing.T) {
 	for text, want := range map[string]string{
 		"leak.fds.per_100":    `unknown metric "leak.fds.per_100" at position 1 (did you mean leak.fds.per_1000?)`,
-		"drain.everything.ok": `unknown metric "drain.everything.ok" at position 1 (use one of drain.first_close, drain.last_close, `,
+		"drain.everything.ok": `unknown metric "drain.everything.ok" at position 1 (use one of drain.closed.count, drain.closed.rate, `,
 		"leak":                `unknown metric "leak" at position 1 (use one of `,
 	} {
 		if _, err := Parse(text, entries()); err == nil || !strings.HasPrefix(err.Error(), want) {

@@ -1,0 +1,184 @@
+package rig
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/wsload/wsload/internal/target"
+	"github.com/wsload/wsload/internal/watch"
+	"github.com/wsload/wsload/runner"
+	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
+	"github.com/wsload/wsload/stats"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// plan is a second of closes on a target.
+func plan(t *testing.T, at string) scenario.Plan {
+	t.Helper()
+	p := scenario.Default()
+	p.Seed, p.Target.URL, p.Traffic.Expect = 1, at, scenario.ExpectAny
+	p.Load = scenario.Load{Connections: 20, Rate: 200, Duration: time.Second}
+	p.Hold = value.Uniform(50*time.Millisecond, 100*time.Millisecond)
+	p.Interval = 100 * time.Millisecond
+	p.Closes.Mix = p.Closes.Mix[:1]
+	return p
+}
+
+// serve starts a server of this process and gives its URL.
+func serve(t *testing.T, path string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- new(target.Server).Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return "ws://" + ln.Addr().String() + path
+}
+
+// around carries a plan out with its rig.
+func around(t *testing.T, p scenario.Plan) (*runner.Result, Findings, int) {
+	t.Helper()
+	told, ready := p.Redacted(), p
+	held := 0
+	var r *Rig
+	run := runner.Options{Tick: func(tick runner.Tick) {
+		if r.Tick(&tick) != nil {
+			held++
+		}
+	}}
+	r, err := Begin(t.Context(), Options{Plan: &p, Told: &told, Say: func(string) {}}, &ready, &run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := runner.Run(t.Context(), ready, run)
+	found := r.End(t.Context(), err != nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, found, held
+}
+
+func TestARunWithoutAnyOfItIsLeftAlone(t *testing.T) {
+	res, found, held := around(t, plan(t, serve(t, "/echo")))
+	if found.Drain != nil || found.Watch != nil || found.Path != nil || found.Err != nil || len(found.Warnings) != 0 || held != 0 {
+		t.Errorf("%+v, held in %d intervals", found, held)
+	}
+	if n := res.Total.Connections.Started; n == 0 || res.Total.Ended(stats.Clean) != n {
+		t.Errorf("%d of %d are clean", res.Total.Ended(stats.Clean), n)
+	}
+}
+
+func TestAWatchSeesTheTargetBeforeTheLoadUnderItAndAfterIt(t *testing.T) {
+	p := plan(t, serve(t, "/echo"))
+	p.Watch = scenario.Watch{Sources: []string{"pid:" + strconv.Itoa(os.Getpid())}, Every: 50 * time.Millisecond, Settle: 100 * time.Millisecond}
+	res, found, held := around(t, p)
+	if found.Watch == nil || found.Err != nil || held == 0 {
+		t.Fatalf("%+v, held in %d intervals", found, held)
+	}
+	var r watch.Report
+	if err := json.Unmarshal(found.Watch.Target, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Samples < 3+10+3 || r.Closes == 0 || r.Closes > res.Total.Connections.Ended {
+		t.Errorf("%d samples, %d closes of %d", r.Samples, r.Closes, res.Total.Connections.Ended)
+	}
+	for _, back := range r.Returns {
+		if back.Quantity.Name == "fds" && back.Verdict == watch.Unknown {
+			t.Errorf("descriptors: %+v", back)
+		}
+	}
+	for _, name := range []string{"fds.after_settle", "self.fds.after_settle", "established.after_settle"} {
+		if f, ok := found.Watch.Figures[name]; !ok || f.Value == nil {
+			t.Errorf("%s is %+v, %v", name, f, ok)
+		}
+	}
+}
+
+func TestFaultsOfThePathAreBetweenTheRunAndItsTarget(t *testing.T) {
+	p := plan(t, serve(t, "/echo"))
+	p.Hold = value.Constant(10 * time.Second) // to the end, but for the fault
+	cut := scenario.DefaultFault()
+	cut.At, cut.Cut, cut.Leg, cut.Share = 500*time.Millisecond, scenario.CutRST, scenario.LegClient, 100
+	p.Faults.Steps = []scenario.Fault{cut}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	res, found, _ := around(t, p)
+	if n := res.Total.Ended(stats.PrematureRST); n < 20 {
+		t.Errorf("%d connections ended by an RST, want the 20 that were there", n)
+	}
+	if found.Path == nil || found.Path.Accepted < 20 || len(found.Path.Steps) != 1 || found.Path.Steps[0].Hit < 20 || found.Path.Steps[0].What != "cut rst, client, at 500ms" {
+		t.Errorf("%+v", found.Path)
+	}
+}
+
+func TestWhatCannotBeSetUpIsRefusedWithItsPlaceAndRemedy(t *testing.T) {
+	p := plan(t, "ws://chat.example.org/")
+	p.Watch.Sources = []string{"auto", "prot:80", "port:80"}
+	p.Faults.Toxiproxy = "http://127.0.0.1:8474"
+	cut := scenario.DefaultFault()
+	cut.Cut, cut.Leg = scenario.CutRST, scenario.LegClient
+	p.Faults.Steps = []scenario.Fault{cut}
+	text := Check(&p).Error()
+	for _, want := range []string{
+		"watch.sources[0]: auto is a target on this host, and this one is elsewhere (name a page with metrics, as http://host:9000/metrics)",
+		`watch.sources[1]: unknown kind of source, got "prot:80" (did you mean port?`,
+		"faults.steps[0]",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if lines := strings.Count(text, "\n") + 1; lines != 3 {
+		t.Errorf("%d problems in\n%s", lines, text)
+	}
+}
+
+func TestTheTargetIsDialledWhereItWouldBeWithoutThePath(t *testing.T) {
+	for _, c := range []struct {
+		url, connect, want string
+	}{
+		{"ws://h:9000/chat", "", "h:9000"}, {"ws://h/chat", "", "h:80"}, {"wss://h/chat", "", "h:443"},
+		{"ws://[::1]:9/", "", "[::1]:9"}, {"wss://h/", "10.0.0.1:8443", "10.0.0.1:8443"},
+	} {
+		got, err := address(&scenario.Target{URL: c.url, ConnectTo: c.connect})
+		if err != nil || got != c.want {
+			t.Errorf("%s is dialled at %s, %v; want %s", c.url, got, err, c.want)
+		}
+	}
+}
+
+func TestATargetOfWhichNothingIsSeenIsTold(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close() // nobody listens there any more
+	p := plan(t, serve(t, "/echo"))
+	p.Watch = scenario.Watch{Sources: []string{"http://" + ln.Addr().String() + "/metrics"}, Every: 50 * time.Millisecond}
+	_, found, _ := around(t, p)
+	if len(found.Warnings) != 1 || !strings.Contains(found.Warnings[0], "nothing was seen of the target") {
+		t.Errorf("%q", found.Warnings)
+	}
+	if f := found.Watch.Figures["leak.fds.per_1000"]; f.Value != nil || !strings.HasPrefix(f.Basis, "too little was seen of it") {
+		t.Errorf("%+v", f)
+	}
+}
