@@ -25,7 +25,7 @@ type Options struct {
 	Secrets []string // texts that must not be told, beside those of the plan
 	Own     *Own     // nil with a given target
 	Say     func(text string)
-	Quiet   bool // of a drain's progress
+	Quiet   bool // no progress is told
 }
 
 // Own is the tool's own server.

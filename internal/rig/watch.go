@@ -38,6 +38,7 @@ type vigil struct {
 	every, settle time.Duration
 	ramp          time.Duration // from the begin of the run: what comes up to then fills caches
 	target, self  watched
+	say           func(text string)
 
 	mu     sync.Mutex // guards what follows, and the series
 	phase  watch.Phase
@@ -60,7 +61,10 @@ func newVigil(opt *Options) (*vigil, error) {
 	if len(plan.Watch.Sources) == 0 {
 		return nil, nil
 	}
-	v := &vigil{every: plan.Watch.Every, settle: plan.Watch.Settle, ramp: ramp(&plan.Load), phase: watch.Before}
+	v := &vigil{every: plan.Watch.Every, settle: plan.Watch.Settle, ramp: ramp(&plan.Load), phase: watch.Before, say: func(string) {}}
+	if !opt.Quiet {
+		v.say = opt.Say
+	}
 	if opt.Own != nil {
 		_, port, _ := net.SplitHostPort(opt.Own.Listen)
 		v.target.sampler.Port, _ = strconv.Atoi(port)
@@ -174,6 +178,9 @@ func (v *vigil) tick(t *runner.Tick) *result.Held {
 // end lets the target settle, looks once more and reports.
 func (v *vigil) end(ctx context.Context, f *Findings) {
 	v.enter(watch.Settle)
+	if v.settle >= time.Second {
+		v.say(fmt.Sprintf("watch: all is closed, and the target has %v to settle", v.settle))
+	}
 	settled := pause(ctx, v.settle)
 	v.stop()
 	<-v.stopped
