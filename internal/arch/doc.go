@@ -46,7 +46,7 @@
 //	runner              <- scenario, scenario/problem, scenario/value, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
 //	internal/drain      <- scenario, stats, internal/trigger, internal/proc, internal/result
-//	internal/rig        <- scenario, scenario/problem, runner, internal/result, internal/drain, internal/watch, internal/relay
+//	internal/rig        <- scenario, scenario/problem, stats, runner, internal/result, internal/drain, internal/watch, internal/relay
 //	internal/books      <- scenario, stats, internal/wire, internal/target, runner, internal/result
 //	internal/gate       <- nothing
 //	internal/gate/rank  <- nothing
