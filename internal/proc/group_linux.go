@@ -47,6 +47,7 @@ func groupOf(procfs fs.FS, group int) Group {
 
 // A stat is what matters here of the line of a process.
 type stat struct {
+	parent   int
 	group    int64
 	ended    bool  // its parent has not taken notice yet
 	own, cpu int64 // of it alone, and with its children that were waited for, in ns
@@ -66,7 +67,7 @@ func parseStat(text string) (stat, bool) {
 	if err != nil {
 		return stat{}, false
 	}
-	s := stat{group: group, ended: fields[0] == "Z" || fields[0] == "X"}
+	s := stat{parent: int(parse(fields[1]).N), group: group, ended: fields[0] == "Z" || fields[0] == "X"}
 	for i, field := range fields[11:15] { // utime, stime, cutime, cstime
 		s.cpu += parse(field).N * (1e9 / ticks)
 		if i == 1 {

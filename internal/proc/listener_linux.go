@@ -2,85 +2,84 @@ package proc
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 )
 
-// Listener finds the process that listens on a TCP port of this host. Where
-// several share the socket, as workers do, it is the one that the others come
-// from. The error says that there is none, that it belongs to another user, or
-// that several listen there which have nothing to do with each other.
-func Listener(port int) (pid int, err error) {
-	inodes := make(map[string]bool)
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		text, _ := os.ReadFile(table) // a host without IPv6 has no second one
-		for line := range strings.Lines(string(text)) {
-			if inode := listening(line, port); inode != "" {
-				inodes["socket:["+inode+"]"] = true
-			}
-		}
-	}
-	if len(inodes) == 0 {
-		return 0, fmt.Errorf("nothing listens on port %d of this host", port)
-	}
-	holders := holdersOf(inodes)
-	var tops []int
-	for pid := range holders {
-		if !holders[parentOf(pid)] {
-			tops = append(tops, pid)
-		}
-	}
-	switch len(tops) {
-	case 0:
-		return 0, fmt.Errorf("the process that listens on port %d is not to be seen: another user's, or in another namespace", port)
-	case 1:
-		return tops[0], nil
-	}
-	return 0, fmt.Errorf("%d processes listen on port %d, apart from each other: name one by its pid", len(tops), port)
-}
+// Holders finds the processes that hold a socket listening on a port, in
+// ascending order: several where they inherited it or share the port by
+// SO_REUSEPORT. It looks at the descriptors of every process of the host, which
+// takes milliseconds to tenths of a second.
+func Holders(port int) ([]int, error) { return holders(os.DirFS("/proc"), port) }
 
-// listening gives the inode of a line of a socket table where that is of a
-// socket that listens on the port, and "" otherwise. 0A is TCP_LISTEN.
-func listening(line string, port int) (inode string) {
-	fields := strings.Fields(line)
-	if len(fields) < 10 || fields[3] != "0A" {
-		return ""
-	}
-	_, local, _ := strings.Cut(fields[1], ":")
-	if n, err := strconv.ParseUint(local, 16, 16); err != nil || int(n) != port {
-		return ""
-	}
-	return fields[9]
-}
+// Listener finds the one of the Holders that the others come from: a master,
+// and not its workers. It fails where several hold the port that have nothing to
+// do with each other.
+func Listener(port int) (pid int, err error) { return listener(os.DirFS("/proc"), port) }
 
-// holdersOf gives the processes that have one of the sockets open.
-func holdersOf(sockets map[string]bool) map[int]bool {
-	holders := make(map[int]bool)
-	open, _ := filepath.Glob("/proc/[0-9]*/fd/*") // the pattern is a good one
-	for _, fd := range open {
-		if to, err := os.Readlink(fd); err == nil && sockets[to] {
-			if pid, err := strconv.Atoi(strings.Split(fd, "/")[2]); err == nil {
-				holders[pid] = true
-			}
-		}
-	}
-	return holders
-}
-
-// parentOf is the parent of a process, 0 where that is not to be had. Its place
-// in stat is behind the command's name, which may have anything in it.
-func parentOf(pid int) int {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
-	fields := strings.Fields(rest)
-	if len(fields) < 2 {
-		return 0
-	}
-	parent, err := strconv.Atoi(fields[1])
+func listener(procfs fs.FS, port int) (pid int, err error) {
+	pids, err := holders(procfs, port)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	return parent
+	tops := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { return slices.Contains(pids, parentOf(procfs, pid)) })
+	if len(tops) != 1 {
+		return 0, fmt.Errorf("%d processes listen on port %d, apart from each other: name one by its pid", len(tops), port)
+	}
+	return tops[0], nil
+}
+
+func holders(procfs fs.FS, port int) ([]int, error) {
+	wanted := map[string]bool{}
+	err := scan(procfs, port, 1<<Listen, func(begin bool, one socket) {
+		switch {
+		case begin:
+			clear(wanted)
+		case one.local == port:
+			wanted["socket:["+strconv.FormatUint(one.inode, 10)+"]"] = true
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find who listens on port %d: %w", port, err)
+	}
+	if len(wanted) == 0 {
+		return nil, fmt.Errorf("nothing listens on port %d in this network namespace (start the server first, or name it by its pid)", port)
+	}
+	entries, err := fs.ReadDir(procfs, ".")
+	if err != nil {
+		return nil, fmt.Errorf("find who listens on port %d: %w", port, err)
+	}
+	var pids []int
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && holdsOne(procfs, e.Name(), wanted) {
+			pids = append(pids, pid)
+		}
+	}
+	if pids == nil {
+		return nil, fmt.Errorf("the process that listens on port %d is not visible to this user (run as its user or as root, or name it by its pid)", port)
+	}
+	slices.Sort(pids)
+	return pids, nil
+}
+
+// holdsOne says whether a process has a descriptor that links to one of the
+// wanted. A process that has ended or may not be looked at has none.
+func holdsOne(procfs fs.FS, pid string, wanted map[string]bool) bool {
+	entries, err := fs.ReadDir(procfs, pid+"/fd")
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		link, err := fs.ReadLink(procfs, pid+"/fd/"+e.Name())
+		return err == nil && wanted[link]
+	})
+}
+
+// parentOf is the parent of a process, 0 where that is not to be had.
+func parentOf(procfs fs.FS, pid int) int {
+	text, _ := fs.ReadFile(procfs, strconv.Itoa(pid)+"/stat")
+	s, _ := parseStat(string(text))
+	return s.parent
 }

@@ -2,9 +2,19 @@
 
 package proc
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
-// Listener is not to be had: the system does not tell.
-func Listener(int) (pid int, err error) {
-	return 0, errors.New("this system does not tell which process listens on a port: name it by its pid")
+// Holders fails on this platform: who listens on a port is unknown.
+func Holders(port int) ([]int, error) {
+	return nil, fmt.Errorf("find who listens on port %d: %w (only Linux tells it: name the process by its pid, or give a page with its metrics)",
+		port, errors.ErrUnsupported)
+}
+
+// Listener fails on this platform as Holders does.
+func Listener(port int) (pid int, err error) {
+	_, err = Holders(port)
+	return 0, err
 }

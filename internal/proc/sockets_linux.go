@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,64 +27,6 @@ func SocketsOn(port int) (Sockets, error) {
 		return Sockets{}, fmt.Errorf("count sockets on port %d: %w", port, err)
 	}
 	return all, nil
-}
-
-// Holders finds the processes that hold a socket listening on a port, in
-// ascending order: several where they inherited it or share the port by
-// SO_REUSEPORT. It looks at the descriptors of every process of the host, which
-// takes milliseconds to tenths of a second.
-func Holders(port int) ([]int, error) {
-	pids, err := holders(os.DirFS("/proc"), port)
-	if err != nil {
-		return nil, fmt.Errorf("find who listens on port %d: %w", port, err)
-	}
-	return pids, nil
-}
-
-func holders(procfs fs.FS, port int) ([]int, error) {
-	wanted := map[string]bool{}
-	err := scan(procfs, port, 1<<Listen, func(begin bool, one socket) {
-		switch {
-		case begin:
-			clear(wanted)
-		case one.local == port:
-			wanted["socket:["+strconv.FormatUint(one.inode, 10)+"]"] = true
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	if len(wanted) == 0 {
-		return nil, errors.New("nobody does in this network namespace (start the server first, or name it by its pid)")
-	}
-	entries, err := fs.ReadDir(procfs, ".")
-	if err != nil {
-		return nil, err
-	}
-	var pids []int
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && holdsOne(procfs, e.Name(), wanted) {
-			pids = append(pids, pid)
-		}
-	}
-	if pids == nil {
-		return nil, errors.New("the process is not visible to this user (run as its user or as root, or name it by its pid)")
-	}
-	slices.Sort(pids)
-	return pids, nil
-}
-
-// holdsOne says whether a process has a descriptor that links to one of the
-// wanted. A process that has ended or may not be looked at has none.
-func holdsOne(procfs fs.FS, pid string, wanted map[string]bool) bool {
-	entries, err := fs.ReadDir(procfs, pid+"/fd")
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		link, err := fs.ReadLink(procfs, pid+"/fd/"+e.Name())
-		return err == nil && wanted[link]
-	})
 }
 
 // scan visits the sockets on a port that are in the states of the mask. Before

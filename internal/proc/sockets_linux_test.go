@@ -1,11 +1,9 @@
 package proc
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -183,42 +181,6 @@ func TestTheTablesOfAllSocketsAreReadWhereTheKernelIsNotAsked(t *testing.T) {
 	delete(tables, "net/tcp")
 	if err := readTables(tables, 9000, allStates, func(socket) {}); err == nil {
 		t.Error("without a table there is no error")
-	}
-}
-
-func TestThisProcessHoldsItsListener(t *testing.T) {
-	l, port := listen(t, "127.0.0.1:0")
-	pids, err := Holders(port)
-	if err != nil || !slices.Equal(pids, []int{os.Getpid()}) {
-		t.Errorf("holders %v, %v, want this process %d", pids, err, os.Getpid())
-	}
-	// A connection to the port does not make its process a holder.
-	connect(t, l)
-	l.Close()
-	if pids, err := Holders(port); err == nil || !strings.Contains(err.Error(), "start the server first") {
-		t.Errorf("without a listener: %v, %v", pids, err)
-	}
-}
-
-func TestAllProcessesThatShareAListenerHoldIt(t *testing.T) {
-	_, port := listen(t, "127.0.0.1:0")
-	var inode string
-	err := dump(port, 1<<Listen, func(one socket) { inode = fmt.Sprintf("socket:[%d]", one.inode) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	link := func(to string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(to), Mode: os.ModeSymlink} }
-	procfs := fstest.MapFS{
-		"30/fd/3": link(inode), "4/fd/0": link("/dev/null"), "4/fd/7": link(inode),
-		"5/fd/1": link("socket:[1]"), "self/fd/3": link(inode), "6/stat": file(""),
-	}
-	if pids, err := holders(procfs, port); err != nil || !slices.Equal(pids, []int{4, 30}) {
-		t.Errorf("holders %v, %v, want 4 and 30", pids, err)
-	}
-	delete(procfs, "30/fd/3")
-	delete(procfs, "4/fd/7")
-	if pids, err := holders(procfs, port); err == nil || !strings.Contains(err.Error(), "not visible") {
-		t.Errorf("holders that cannot be seen: %v, %v", pids, err)
 	}
 }
 
