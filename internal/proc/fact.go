@@ -3,6 +3,7 @@ package proc
 import (
 	"fmt"
 	"math"
+	"runtime/metrics"
 	"strconv"
 )
 
@@ -98,4 +99,16 @@ func Self() Process {
 	process.CPU = cpu()
 	process.SoftLimit, process.HardLimit = descriptorLimits()
 	return process
+}
+
+// Heap reads how many bytes of this process's heap were alive at the end of the
+// last collection, which does not swing as the heap does. It is unknown as long
+// as nothing has been collected.
+func Heap() Fact {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	if v := live[0].Value; v.Kind() == metrics.KindUint64 && v.Uint64() > 0 {
+		return Known(int64(v.Uint64()))
+	}
+	return Fact{}
 }

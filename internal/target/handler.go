@@ -106,7 +106,8 @@ type Statz struct {
 // is null.
 type Process struct {
 	Descriptors proc.Fact `json:"descriptors"`
-	RSS         proc.Fact `json:"rss"` // bytes
+	RSS         proc.Fact `json:"rss"`  // bytes
+	Heap        proc.Fact `json:"heap"` // bytes that were alive at the end of the last collection
 	Threads     proc.Fact `json:"threads"`
 	Goroutines  int       `json:"goroutines"`
 	CPU         proc.Fact `json:"cpu_ns"` // since the process began
@@ -121,6 +122,7 @@ func (sv *service) statz(w http.ResponseWriter, _ *http.Request) {
 	_ = enc.Encode(Statz{Ledger: sv.Ledger(), Process: Process{
 		Descriptors: self.Descriptors,
 		RSS:         self.RSS,
+		Heap:        proc.Heap(),
 		Threads:     self.Threads,
 		Goroutines:  runtime.NumGoroutine(),
 		CPU:         self.CPU,

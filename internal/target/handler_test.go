@@ -3,6 +3,7 @@ package target_test
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,7 @@ func TestStatzIsTheLedger(t *testing.T) {
 		c.wantClose(1000, "")
 		c.wantEOF()
 		stats := h.dial(t)
+		runtime.GC() // the heap is known from the first collection on
 		resp, body := stats.get("/statz")
 		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("/statz: %s, %v", resp.Status, resp.Header)
@@ -93,7 +95,7 @@ func TestStatzIsTheLedger(t *testing.T) {
 			t.Errorf("/statz differs (-want +got):\n%s", diff)
 		}
 		var held target.Process
-		if err := json.Unmarshal([]byte(strings.TrimSuffix(process, "}\n")), &held); err != nil || held.Goroutines < 2 {
+		if err := json.Unmarshal([]byte(strings.TrimSuffix(process, "}\n")), &held); err != nil || held.Goroutines < 2 || held.Heap.N < 1<<14 {
 			t.Errorf("the process holds %+v, %v in %s", held, err, process)
 		}
 		var decoded target.Ledger

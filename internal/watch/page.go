@@ -154,13 +154,13 @@ func readJSON(body []byte) (reading, error) {
 	var r reading
 	if process, ok := page["process"]; ok {
 		var held struct {
-			Descriptors, RSS, Threads, Goroutines proc.Fact
-			CPU                                   proc.Fact `json:"cpu_ns"`
+			Descriptors, RSS, Heap, Threads, Goroutines proc.Fact
+			CPU                                         proc.Fact `json:"cpu_ns"`
 		}
 		if err := json.Unmarshal(process, &held); err != nil {
 			return reading{}, fmt.Errorf("read the process in JSON: %w", err)
 		}
-		r.Facts = Facts{FDs: held.Descriptors, RSS: held.RSS, Threads: held.Threads, Goroutines: held.Goroutines, CPU: held.CPU}
+		r.Facts = Facts{FDs: held.Descriptors, RSS: held.RSS, Heap: held.Heap, Threads: held.Threads, Goroutines: held.Goroutines, CPU: held.CPU}
 		r.identity, r.rising = string(page["since"]), float64(held.CPU.N)
 	}
 	number := func(names ...string) proc.Fact {

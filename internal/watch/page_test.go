@@ -47,8 +47,8 @@ func TestPagesAreToldApartByTheirContent(t *testing.T) {
 			reading{Facts: Facts{Goroutines: proc.Known(7), FDs: proc.Known(0), Heap: proc.Known(8192)}, rising: 99},
 		},
 		"statz": {
-			`{"open":1,"modes":{},"since":"2026-01-02T03:04:05Z","process":{"descriptors":8,"rss":null,"threads":5,"goroutines":4,"cpu_ns":30}}`,
-			reading{Facts: Facts{FDs: proc.Known(8), Threads: proc.Known(5), Goroutines: proc.Known(4), CPU: proc.Known(30)},
+			`{"open":1,"modes":{},"since":"2026-01-02T03:04:05Z","process":{"descriptors":8,"rss":null,"heap":4096,"threads":5,"goroutines":4,"cpu_ns":30}}`,
+			reading{Facts: Facts{FDs: proc.Known(8), Heap: proc.Known(4096), Threads: proc.Known(5), Goroutines: proc.Known(4), CPU: proc.Known(30)},
 				identity: `"2026-01-02T03:04:05Z"`, rising: 30},
 		},
 	} {

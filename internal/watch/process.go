@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,23 +95,15 @@ func (h *holder) read() (reading, error) {
 	return processes(h.pids)
 }
 
-// ofThisProcess reads the facts of this process. Its heap is what was alive
-// at the end of the last collection, which does not swing as the heap does.
+// ofThisProcess reads the facts of this process.
 func ofThisProcess() reading {
 	p := proc.Self()
-	r := reading{
+	return reading{
 		Facts: Facts{
-			FDs: p.Descriptors, RSS: p.RSS, Threads: p.Threads, CPU: p.CPU,
+			FDs: p.Descriptors, RSS: p.RSS, Heap: proc.Heap(), Threads: p.Threads, CPU: p.CPU,
 			// The runtime's metric of that name counts its own goroutines too.
 			Goroutines: proc.Known(int64(runtime.NumGoroutine())),
 		},
 		identity: "self",
 	}
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	// It is 0 as long as nothing has been collected.
-	if v := live[0].Value; v.Kind() == metrics.KindUint64 && v.Uint64() > 0 {
-		r.Heap = proc.Known(int64(v.Uint64()))
-	}
-	return r
 }
