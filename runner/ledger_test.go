@@ -160,6 +160,7 @@ func TestEachMisbehavingPathEndsInItsClass(t *testing.T) {
 		{"/early-rst?after=100ms", a, stats.PrematureRST, ""},
 		{"/ignore-half-close?keep=1s", abortFIN(), stats.Cut, ""},
 		{"/leak-on-abort?keep=1s", abort(), stats.Cut, ""},
+		{"/leak-memory", a, stats.Clean, ""},
 		{"/foreign-message", a, stats.Violation, "rule:foreign-message"},
 	}
 	const each = 20

@@ -3,6 +3,22 @@ package target
 // MaxKept is the bound of what leak-on-abort keeps.
 const MaxKept = maxKept
 
+// MaxHoard is the bound of what leak-memory keeps.
+const MaxHoard = maxHoard
+
+// Hoarded counts the bytes that leak-memory keeps, piece by piece.
+func (s *Server) Hoarded() (n int) {
+	s.hoard.mu.Lock()
+	defer s.hoard.mu.Unlock()
+	for p := s.hoard.last; p != nil; p = p.next {
+		n += len(p.bytes)
+	}
+	return n
+}
+
+// Hoard has the server go on as if leak-memory kept n bytes more.
+func (s *Server) Hoard(n int) { s.hoard.held += n }
+
 // FaultNames returns the names of the table, in its order.
 func FaultNames() (names []string) {
 	for _, f := range faults() {

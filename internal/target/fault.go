@@ -123,10 +123,12 @@ func lifeFaults() []fault {
 		{"ignore-half-close", "ignores a FIN without a Close: keeps its end open for ?keep=1m", func(q *query) manners {
 			return manners{keep: q.duration("keep", time.Minute)}
 		}},
-		{"leak-on-abort", "keeps the descriptor of a connection that the client cut: for ?keep=1m, at most 1000 at a time",
+		{"leak-on-abort", "keeps the descriptor of a connection that the client cut, in CLOSE_WAIT behind a FIN: for ?keep=1m, at most 1000 at a time",
 			func(q *query) manners {
 				return manners{keep: q.duration("keep", time.Minute), keepRST: true}
 			}},
+		{"leak-memory", "keeps memory of each connection that has ended, for good: ?bytes=1024, at most 1 GiB in all",
+			func(q *query) manners { return manners{hoard: q.number("bytes", 1024, maxPiece)} }},
 		{"foreign-message", "echoes the messages of wsload with another connection's mark: send some, by traffic.every", fixed(manners{foreign: true})},
 	}
 }
@@ -158,5 +160,6 @@ type manners struct {
 
 	keep    time.Duration // how long a client's end of TCP without a Close is ignored
 	keepRST bool          // the same for an RST, where the connection is dead
+	hoard   int           // bytes that are kept for good once the connection has ended
 	foreign bool          // marks in echoed messages name another connection
 }

@@ -1,6 +1,7 @@
 package target_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +74,51 @@ func TestLeakOnAbortKeepsSoManyAndForSoLong(t *testing.T) {
 		wantOpen(0)
 		if got := h.Ledger().Modes["none"].Ended.ClientRST; got != target.MaxKept+6 {
 			t.Errorf("%d connections ended by the client's RST, want %d", got, target.MaxKept+6)
+		}
+	})
+}
+
+func TestLeakMemoryKeepsItsBytesOfEachConnectionThatHasEnded(t *testing.T) {
+	serve(t, new(target.Server), func(t *testing.T, h *host) {
+		wantHoarded := func(want int) {
+			t.Helper()
+			synctest.Wait()
+			if got := h.Hoarded(); got != want {
+				t.Errorf("%d bytes are kept, want %d", got, want)
+			}
+		}
+		h.open(t, "/echo").reset()
+		h.open(t, "/leak-memory?bytes=0").reset()
+		wantHoarded(0)
+		lives := h.open(t, "/leak-memory?bytes=5000")
+		h.open(t, "/leak-memory").reset()
+		wantHoarded(1024)
+		closed := h.open(t, "/echo?fault=leak-memory:100&bytes=300")
+		closed.sendClose(1000, "")
+		closed.wantClose(1000, "")
+		closed.wantEOF()
+		wantHoarded(1024 + 300)
+		lives.fin()
+		wantHoarded(1024 + 300 + 5000)
+		time.Sleep(24 * time.Hour)
+		wantHoarded(1024 + 300 + 5000)
+	})
+}
+
+func TestLeakMemoryLeavesTheHostSome(t *testing.T) {
+	serve(t, new(target.Server), func(t *testing.T, h *host) {
+		h.Hoard(target.MaxHoard - 3000)
+		for _, bytes := range []int{1024, 1024, 1024, 952, 1} { // the third and the last do not fit
+			h.open(t, fmt.Sprintf("/leak-memory?bytes=%d", bytes)).reset()
+			synctest.Wait()
+		}
+		if got := h.Hoarded(); got != 3000 {
+			t.Errorf("%d bytes are kept, want the 3000 that there was room for", got)
+		}
+		c := h.dial(t)
+		c.write(request("/leak-memory?bytes=1048577"))
+		if resp := c.response(); resp.StatusCode != 400 {
+			t.Errorf("more than 1 MiB of a connection: %s", resp.Status)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -51,8 +52,9 @@ type Server struct {
 	// Log hears of trouble with accepting and with handshakes; nil discards.
 	Log *slog.Logger
 
-	book book
-	ends ends
+	book  book
+	ends  ends
+	hoard hoard
 }
 
 // Ledger returns the counts so far, over all listeners.
@@ -259,6 +261,37 @@ func (sv *service) pause(d time.Duration) {
 	select {
 	case <-t.C:
 	case <-sv.ending:
+	}
+}
+
+// Bounds of what a server keeps in memory of connections that have ended, in
+// bytes: of one, and of all, since a path that leaks must not take the host's.
+const (
+	maxPiece = 1 << 20
+	maxHoard = 1 << 30
+)
+
+// A hoard is memory that is never given back. Its zero value is empty.
+type hoard struct {
+	mu   sync.Mutex
+	held int // bytes
+	last *piece
+}
+
+// A piece is what is kept of one connection.
+type piece struct {
+	bytes []byte
+	next  *piece
+}
+
+// keep takes n bytes more, where there is room for them. It writes to them: the
+// kernel gives no memory for pages that nobody has touched.
+func (h *hoard) keep(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n > 0 && n <= maxHoard-h.held {
+		h.held += n
+		h.last = &piece{bytes: bytes.Repeat([]byte{1}, n), next: h.last}
 	}
 }
 

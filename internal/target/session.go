@@ -89,6 +89,7 @@ func (c *session) run() {
 	// of whole Close frames. What the library says to that tells nothing that the
 	// Tap does not know.
 	_ = c.lib.CloseNow()
+	c.sv.hoard.keep(c.manners.hoard)
 	c.settle()
 }
 
