@@ -104,6 +104,15 @@ func TestTheTextOfAnIDIsReadAgain(t *testing.T) {
 	}
 }
 
+// Who watches the server's memory would take a ring that fills for a leak.
+func TestTheRingOfEndsHasItsWholeSizeFromTheFirst(t *testing.T) {
+	var ring target.Ring
+	ring.Add(target.End{})
+	if got := ring.Room(); got != target.MaxEnds {
+		t.Errorf("room for %d, want %d", got, target.MaxEnds)
+	}
+}
+
 func TestTheRingOfEndsKeepsTheLastAndCountsWhatItDropped(t *testing.T) {
 	var ring target.Ring
 	end := func(n uint64) target.End { return target.End{ID: target.ID{N: n}} }

@@ -36,6 +36,9 @@ const (
 // Ring is what a server keeps its Ends in.
 type Ring struct{ ends }
 
+// Room is how many it can hold without growing.
+func (r *Ring) Room() int { return cap(r.ring) }
+
 // Add keeps one more.
 func (r *Ring) Add(e End) { r.add(e) }
 

@@ -258,6 +258,12 @@ type ends struct {
 func (e *ends) add(end End) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.ring == nil {
+		// All of it at once, and written to so that the kernel gives the pages: a
+		// ring that filled would look like a leak to who watches this process.
+		e.ring = make([]End, 0, maxEnds)
+		clear(e.ring[:maxEnds])
+	}
 	if len(e.ring) < maxEnds {
 		e.ring = append(e.ring, end)
 	} else {
