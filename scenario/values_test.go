@@ -23,10 +23,6 @@ func mustDist(t testing.TB, text string) value.Dist {
 	t.Helper()
 	return must(t, value.ParseDist, text)
 }
-func mustRate(t testing.TB, text string) value.Rate {
-	t.Helper()
-	return must(t, value.ParseRate, text)
-}
 func mustShape(t testing.TB, text string) value.Shape {
 	t.Helper()
 	return must(t, value.ParseShape, text)
