@@ -96,6 +96,9 @@ type printedLifecycle struct {
 
 func newPrintedPlan(c *config, lifecycles int) *printedPlan {
 	p := &printedPlan{Plan: c.plan.Redacted(), Shard: c.shard, Sources: c.sources, Figures: newFigures(c), Lifecycles: []printedLifecycle{}}
+	if len(c.plan.Watch.Sources) > 0 {
+		p.Figures.Longest += c.plan.Watch.Settle
+	}
 	p.Preflight = hostFacts{Connections: c.shard.Size(c.plan.Load.Connections), From: "the kernel's choice", Warnings: append([]string{}, c.warnings...)}
 	if limit := proc.Self().SoftLimit; limit.OK {
 		p.Preflight.Descriptors = &limit.N

@@ -206,7 +206,6 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	if j.watch, err = judge.NewWatch(&head); err != nil {
 		return failed(err)
 	}
-	j.out.begin(head)
 
 	plan := j.ready
 	plan.Target.URL = j.target
@@ -218,14 +217,16 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	if j.rig, err = rig.Begin(ctx, j.around(), &plan, &opt); err != nil {
 		return failed(err)
 	}
+	head.Started = time.Now().UTC().Truncate(time.Millisecond) // what was there before the run is written over now that there is one
+	j.out.begin(head)
 	res, err := runner.Run(ctx, plan, opt)
+	cause := context.Cause(ctx) // a signal from here on cuts short what the rig still has to see
 	found := j.rig.End(ctx, err != nil)
 	j.progress.end()
 	if res == nil {
 		return usage(cmd, err)
 	}
 	j.out.kept = true
-	cause := context.Cause(ctx)
 	j.note(err)
 	j.note(j.trace.end())
 	j.note(found.Err)

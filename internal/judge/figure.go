@@ -15,8 +15,14 @@ func figures(doc *result.Document) map[string]metric.Figure {
 	if doc.Drain != nil {
 		for _, v := range drain.Values(doc.Drain) {
 			f := metric.Figure{Value: v.X, Low: v.X, High: v.X, Basis: fmt.Sprintf("one drain, of %d connections", doc.Drain.Held)}
-			if !v.Known {
-				f = metric.Figure{None: "nothing of the kind happened in this drain"}
+			switch {
+			case v.Known:
+			case v.Name == "drain.back" && doc.Drain.Herd != nil && doc.Drain.Took != nil: // later than any bound
+				f = metric.Figure{Value: math.Inf(1), Low: math.Inf(1), High: math.Inf(1), Basis: "the population was not whole again at the end of the drain"}
+			case doc.Drain.Took == nil:
+				f = metric.Figure{None: "no hook was launched"}
+			default:
+				f = metric.Figure{None: "nothing of the kind happened in this drain, and so it has no time or share"}
 			}
 			all[v.Name] = f
 		}

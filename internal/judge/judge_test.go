@@ -211,3 +211,31 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestADrainAfterWhichNobodyWasBackBreaksEveryBoundOnIt(t *testing.T) {
+	took := time.Minute
+	doc := run(t, `{}`, time.Millisecond)
+	doc.Drain = &result.Drain{Held: 5, Took: &took, Herd: &result.Herd{Attempts: 3}}
+	got := judged(t, doc, "drain.back < 30s", "drain.held > 4", "drain.first_cut < 1s")
+	for i, want := range []gate.Verdict{gate.Fail, gate.Pass, gate.NoData} {
+		if got[i].Verdict != want {
+			t.Errorf("%s: %s, %s; want %s", got[i].Rule, got[i].Verdict, got[i].Reason, want)
+		}
+	}
+}
+
+func TestAFigureThatIsNotKnownIsNoData(t *testing.T) {
+	one, doc := 1.0, run(t, `{}`, time.Millisecond)
+	doc.Watch = &result.Watch{Figures: map[string]result.Figure{
+		"leak.fds.per_1000": {Basis: "not known: load for longer"}, "leak.rss.per_hour": {Value: &one, Low: &one}, "fds.after_settle": {Value: &one, Low: &one, High: &one},
+	}}
+	got := judged(t, doc, "leak.fds.per_1000 < 1", "leak.rss.per_hour < 1MiB", "fds.after_settle == 0", "threads.after_settle == 0")
+	for i, want := range []gate.Verdict{gate.NoData, gate.Inconclusive, gate.Fail, gate.NoData} {
+		if got[i].Verdict != want {
+			t.Errorf("%s: %s, %s; want %s", got[i].Rule, got[i].Verdict, got[i].Reason, want)
+		}
+	}
+	if !strings.Contains(got[0].Reason, "load for longer") {
+		t.Errorf("%q does not say why", got[0].Reason)
+	}
+}

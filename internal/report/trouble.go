@@ -57,6 +57,9 @@ func (p *page) pairs(pairs *result.LedgerPairs) {
 	if pairs.Missing > 0 {
 		p.line(doubt, "double entry: of %s only one end's verdict is known", gate.Number(pairs.Missing, "connection"))
 	}
+	if pairs.Compared == 0 {
+		return
+	}
 	verdict := "every pair consistent"
 	if pairs.Raced > 0 {
 		verdict = fmt.Sprintf("every pair can be, %d of them only because both ends acted at once", pairs.Raced)

@@ -1,7 +1,9 @@
 package result
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -266,4 +268,65 @@ type Path struct {
 type PathStep struct {
 	What string `json:"what"`
 	Hit  uint64 `json:"hit"` // connections
+}
+
+// joinWatches makes one of the watches of two shards: of each figure the larger
+// one, and the report of the first in which something leaks. What each saw is
+// among the warnings.
+func joinWatches(a, b *Watch) *Watch {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	joined := &Watch{Target: a.Target, Self: a.Self, Figures: maps.Clone(a.Figures)}
+	if !a.leaks() && b.leaks() {
+		joined.Target, joined.Self = b.Target, b.Self
+	}
+	for name, f := range b.Figures {
+		if is, ok := joined.Figures[name]; !ok || is.Value == nil || f.Value != nil && *f.Value > *is.Value {
+			joined.Figures[name] = f
+		}
+	}
+	return joined
+}
+
+// leaks reads the verdict on the target.
+func (w *Watch) leaks() bool {
+	var report struct {
+		Verdict string `json:"verdict"`
+	}
+	return json.Unmarshal(w.Target, &report) == nil && report.Verdict == "leak"
+}
+
+// joinPaths adds up what the faults of two shards did. Steps of another plan
+// are left out; that the plans differ is warned of.
+func joinPaths(a, b *Path) *Path {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	sum := &Path{Accepted: a.Accepted + b.Accepted, Refused: a.Refused + b.Refused, Steps: slices.Clone(a.Steps)}
+	for i, step := range b.Steps {
+		if i < len(sum.Steps) && sum.Steps[i].What == step.What {
+			sum.Steps[i].Hit += step.Hit
+		}
+	}
+	return sum
+}
+
+// whole refuses arrivals without their times.
+func (a *Arrivals) whole() error {
+	if a.Count > 0 && (a.First == nil || a.P1 == nil || a.P50 == nil || a.P99 == nil || a.Last == nil || a.Spread == nil) {
+		return fmt.Errorf("%d arrivals without their times", a.Count)
+	}
+	return nil
+}
+
+// whole refuses what cannot be a drain.
+func (d *Drain) whole() error {
+	if err := errors.Join(d.Closed.whole(), d.Cut.whole()); err != nil {
+		return err
+	}
+	if h := d.Herd; h != nil && (h.FirstFailed == nil) != (h.LastFailed == nil) {
+		return errors.New("a herd of which the first or the last that failed is missing")
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package result
 
 import (
 	"bytes"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -130,5 +131,44 @@ func TestADrainIsWrittenBeforeTheEndAndReadBack(t *testing.T) {
 	damaged.Closed.Count = 9
 	if _, err := joinDrains([]*Drain{want[1], &damaged}); err == nil {
 		t.Error("a count that the distribution does not have was taken")
+	}
+}
+
+func TestALeakInAnyShardIsThatOfTheWhole(t *testing.T) {
+	at := func(v float64) Figure { return Figure{Value: &v, Low: &v, High: &v} }
+	well := &Watch{Target: json.RawMessage(`{"verdict":"none"}`), Figures: map[string]Figure{"leak.fds.per_1000": at(0), "fds.after_settle": {Basis: "not known"}}}
+	ill := &Watch{Target: json.RawMessage(`{"verdict":"leak"}`), Figures: map[string]Figure{"leak.fds.per_1000": at(10), "fds.after_settle": at(3)}}
+	for _, both := range [][2]*Watch{{well, ill}, {ill, well}} {
+		w := joinWatches(both[0], both[1])
+		if string(w.Target) != `{"verdict":"leak"}` || *w.Figures["leak.fds.per_1000"].Value != 10 || *w.Figures["fds.after_settle"].Value != 3 {
+			t.Errorf("%+v", w)
+		}
+	}
+	if joinWatches(nil, ill) != ill || joinWatches(ill, nil) != ill || joinWatches(nil, nil) != nil {
+		t.Error("one watch alone is not itself")
+	}
+	if *well.Figures["leak.fds.per_1000"].Value != 0 {
+		t.Error("joining changed a part")
+	}
+}
+
+func TestThePathsOfShardsAddUp(t *testing.T) {
+	a := &Path{Accepted: 20, Refused: 1, Steps: []PathStep{{"cut", 10}, {"stall", 2}}}
+	b := &Path{Accepted: 20, Steps: []PathStep{{"cut", 10}, {"another", 7}}}
+	want := &Path{Accepted: 40, Refused: 1, Steps: []PathStep{{"cut", 20}, {"stall", 2}}}
+	if diff := cmp.Diff(want, joinPaths(a, b)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestADrainWithoutItsTimesIsDamage(t *testing.T) {
+	at := time.Second
+	for _, d := range []Drain{{Closed: Arrivals{Count: 1}}, {Cut: Arrivals{Count: 1, First: &at}}, {Herd: &Herd{FirstFailed: &at}}} {
+		if d.whole() == nil {
+			t.Errorf("%+v is taken for a drain", d)
+		}
+	}
+	if d := (Drain{Herd: &Herd{}}); d.whole() != nil {
+		t.Error(d.whole())
 	}
 }

@@ -1,7 +1,6 @@
 package result
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -33,8 +32,8 @@ type Document struct {
 	Shards    []Shard           `json:"shards"`
 	Ledger    *Ledger           `json:"ledger"` // null where no server kept one
 	Drain     *Drain            `json:"drain"`  // null where nothing was deployed
-	Watch     *Watch            `json:"watch"`  // null where nothing was watched; of the first shard that did
-	Path      *Path             `json:"path"`   // null where it had no faults; of the first shard whose path had
+	Watch     *Watch            `json:"watch"`  // null where nothing was watched; each figure the worst of all shards
+	Path      *Path             `json:"path"`   // null where it had no faults; the sum of all shards
 }
 
 // Shard is one stream that went into a Document.
@@ -100,7 +99,7 @@ func newDocument(streams []*stream) *Document {
 		}
 		if s.end != nil {
 			shard.Complete, shard.Cause, shard.Exit = s.end.Complete, s.end.Cause, s.end.Exit
-			d.Watch, d.Path = cmp.Or(d.Watch, s.end.Watch), cmp.Or(d.Path, s.end.Path)
+			d.Watch, d.Path = joinWatches(d.Watch, s.end.Watch), joinPaths(d.Path, s.end.Path)
 			if s.end.Ledger != nil {
 				ledgers = append(ledgers, s.end.Ledger)
 			}

@@ -183,6 +183,9 @@ func (c *collector) line(text []byte, where string) error {
 			return twice(line.Drain.Shard, where)
 		}
 		s.drain = &line.Drain.Drain
+		if err := s.drain.whole(); err != nil {
+			return &damage{where, fmt.Errorf("the drain has %w", err)}
+		}
 		return nil
 	case line.End != nil:
 		s, err := c.shard(line.End.Run, line.End.Shard, where)

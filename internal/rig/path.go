@@ -77,6 +77,9 @@ func (p *path) end(f *Findings) {
 	f.Path = &result.Path{Accepted: stats.Accepted, Refused: stats.Refused, Steps: []result.PathStep{}}
 	for i, s := range stats.Steps {
 		f.Path.Steps = append(f.Path.Steps, result.PathStep{What: p.steps[i].String(), Hit: s.Connections})
+		if s.Connections == 0 {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("no connection met the fault %s", p.steps[i]))
+		}
 	}
 	if stats.Refused > 0 || stats.Failed > 0 {
 		f.Warnings = append(f.Warnings, fmt.Sprintf("the path could not carry %d connections: %s", stats.Refused+stats.Failed, stats.LastError))

@@ -89,11 +89,14 @@ func Begin(ctx context.Context, opt Options, plan *scenario.Plan, run *runner.Op
 	if r.watch, err = newVigil(&opt); err != nil {
 		return nil, err
 	}
-	if r.path, err = newPath(ctx, opt.Plan, plan); err != nil {
-		return nil, err
-	}
 	if r.watch != nil {
 		r.watch.before(ctx)
+	}
+	if r.path, err = newPath(ctx, opt.Plan, plan); err != nil { // its steps count from here on
+		if r.watch != nil {
+			r.watch.leave()
+		}
+		return nil, err
 	}
 	r.conduct(ctx, run)
 	return r, nil
@@ -118,11 +121,11 @@ func (r *Rig) End(ctx context.Context, failed bool) Findings {
 		f.Drain, err = r.conductor.Report()
 		f.note(err)
 	}
-	if r.path != nil {
-		r.path.end(&f)
-	}
 	if r.watch != nil {
-		r.watch.end(ctx, &f)
+		r.watch.end(ctx, failed, &f)
+	}
+	if r.path != nil { // what it keeps from the target is part of what the watch has to see
+		r.path.end(&f)
 	}
 	return f
 }

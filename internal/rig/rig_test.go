@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net"
 	"os"
 	"strconv"
@@ -175,10 +176,70 @@ func TestATargetOfWhichNothingIsSeenIsTold(t *testing.T) {
 	p := plan(t, serve(t, "/echo"))
 	p.Watch = scenario.Watch{Sources: []string{"http://" + ln.Addr().String() + "/metrics"}, Every: 50 * time.Millisecond}
 	_, found, _ := around(t, p)
-	if len(found.Warnings) != 1 || !strings.Contains(found.Warnings[0], "nothing was seen of the target") {
+	if len(found.Warnings) != 1 || !strings.Contains(found.Warnings[0], "samples a source did not answer (http://127.0.0.1:") {
 		t.Errorf("%q", found.Warnings)
 	}
-	if f := found.Watch.Figures["leak.fds.per_1000"]; f.Value != nil || !strings.HasPrefix(f.Basis, "too little was seen of it") {
+	if f := found.Watch.Figures["leak.fds.per_1000"]; f.Value != nil || !strings.HasPrefix(f.Basis, "not known: known at 0 points") {
 		t.Errorf("%+v", f)
+	}
+}
+
+func TestStepsCountFromTheBeginOfTheRunHoweverLongTheWatchLooksBefore(t *testing.T) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // accepts and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	p := plan(t, serve(t, "/echo"))
+	p.Hold = value.Constant(10 * time.Second)
+	cut := scenario.DefaultFault()
+	cut.At, cut.Cut, cut.Leg = 500*time.Millisecond, scenario.CutRST, scenario.LegClient
+	p.Faults.Steps = []scenario.Fault{cut}
+	p.Watch = scenario.Watch{Sources: []string{"http://" + mute.Addr().String() + "/metrics"}, Every: 50 * time.Millisecond}
+	res, found, _ := around(t, p)
+	if n := res.Total.Ended(stats.PrematureRST); n < 20 || found.Path.Steps[0].Hit < 20 {
+		t.Errorf("%d connections ended by an RST, and the step hit %d, want the 20 that were there", n, found.Path.Steps[0].Hit)
+	}
+}
+
+func TestAFaultThatNobodyMetIsTold(t *testing.T) {
+	p := plan(t, serve(t, "/echo"))
+	late := scenario.DefaultFault()
+	late.At, late.Cut, late.Leg = time.Hour, scenario.CutRST, scenario.LegClient
+	p.Faults.Steps = []scenario.Fault{late}
+	_, found, _ := around(t, p)
+	if len(found.Warnings) != 1 || found.Warnings[0] != "no connection met the fault cut rst, client, at 1h" {
+		t.Errorf("%q", found.Warnings)
+	}
+}
+
+func TestARunThatFailedIsNotGivenTimeToSettle(t *testing.T) {
+	p := plan(t, "ws://127.0.0.1:1/")
+	p.Watch = scenario.Watch{Sources: []string{"self"}, Every: 50 * time.Millisecond, Settle: time.Hour}
+	told, ready, run := p.Redacted(), p, runner.Options{}
+	r, err := Begin(t.Context(), Options{Plan: &p, Told: &told, Say: func(string) {}}, &ready, &run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := r.End(t.Context(), true) // else it takes an hour
+	if found.Watch == nil || len(found.Warnings) == 0 {
+		t.Errorf("%+v", found)
+	}
+}
+
+func TestALoadIsJudgedWhereItsPopulationIsHeld(t *testing.T) {
+	stage := func(d time.Duration, n int) scenario.Stage { return scenario.Stage{For: d, Connections: n} }
+	for _, c := range []struct {
+		load     scenario.Load
+		from, to time.Duration
+	}{
+		{scenario.Load{Connections: 101, Rate: 100}, time.Second, math.MaxInt64},
+		{scenario.Load{Stages: []scenario.Stage{stage(time.Minute, 100), stage(time.Hour, 100), stage(time.Minute, 0)}}, time.Minute, 61 * time.Minute},
+		{scenario.Load{Stages: []scenario.Stage{stage(1, 10), stage(5, 10), stage(1, 20), stage(9, 20)}}, 7, 16},
+		{scenario.Load{Stages: []scenario.Stage{stage(10, 100), stage(10, 200), stage(5, 0), stage(50, 0)}}, 0, 0},
+	} {
+		if from, to := level(&c.load); from != c.from || to != c.to {
+			t.Errorf("%+v is level from %v to %v, want %v to %v", c.load, from, to, c.from, c.to)
+		}
 	}
 }

@@ -36,7 +36,7 @@ const warm = time.Minute
 // A vigil watches the target and this process from before a run to after it.
 type vigil struct {
 	every, settle time.Duration
-	ramp          time.Duration // from the begin of the run: what comes up to then fills caches
+	from, to      time.Duration // of the run: where the population is held
 	target, self  watched
 	say           func(text string)
 
@@ -61,7 +61,8 @@ func newVigil(opt *Options) (*vigil, error) {
 	if len(plan.Watch.Sources) == 0 {
 		return nil, nil
 	}
-	v := &vigil{every: plan.Watch.Every, settle: plan.Watch.Settle, ramp: ramp(&plan.Load), phase: watch.Before, say: func(string) {}}
+	v := &vigil{every: plan.Watch.Every, settle: plan.Watch.Settle, phase: watch.Before, say: func(string) {}}
+	v.from, v.to = level(&plan.Load)
 	if !opt.Quiet {
 		v.say = opt.Say
 	}
@@ -94,12 +95,23 @@ func newVigil(opt *Options) (*vigil, error) {
 	return v, nil
 }
 
-// ramp is how long a load takes to be whole.
-func ramp(l *scenario.Load) time.Duration {
-	if len(l.Stages) > 0 {
-		return l.Stages[0].For
+// level is the part of a run in which the load is to hold its population: from
+// when to when, counted from the begin of the run. Outside of it what is held
+// follows the population. It is the longest flat stage, and empty for stages of
+// which none is flat.
+func level(l *scenario.Load) (from, to time.Duration) {
+	if len(l.Stages) == 0 {
+		return l.Rate.At(uint64(l.Connections - 1)), math.MaxInt64
 	}
-	return l.Rate.At(uint64(l.Connections - 1))
+	var at time.Duration
+	before := 0
+	for _, s := range l.Stages {
+		if s.Connections == before && s.Connections > 0 && s.For > to-from {
+			from, to = at, at+s.For
+		}
+		at, before = at+s.For, s.Connections
+	}
+	return from, to
 }
 
 func (v *vigil) state() (watch.Phase, uint64) {
@@ -110,9 +122,8 @@ func (v *vigil) state() (watch.Phase, uint64) {
 
 // before sees both at rest, and begins to sample.
 func (v *vigil) before(ctx context.Context) {
+	v.target.sampler.Epoch, v.self.sampler.Epoch = time.Now(), time.Now()
 	v.rest(ctx)
-	epoch := time.Now()
-	v.target.sampler.Epoch, v.self.sampler.Epoch = epoch, epoch
 	v.enter(watch.Ramp)
 	ctx, v.stop = context.WithCancel(context.WithoutCancel(ctx))
 	v.stopped = make(chan struct{})
@@ -168,28 +179,34 @@ func (v *vigil) tick(t *runner.Tick) *result.Held {
 	switch {
 	case t.Drain || t.Last:
 		v.phase = watch.Settle
-	case v.phase == watch.Ramp && t.Summary.To >= v.ramp:
+	case t.Summary.To >= v.from && t.Summary.To < v.to:
 		v.phase = watch.Load
+	default:
+		v.phase = watch.Ramp
 	}
 	held := v.held
 	return &held
 }
 
-// end lets the target settle, looks once more and reports.
-func (v *vigil) end(ctx context.Context, f *Findings) {
+// end lets the target settle, looks once more and reports. Where the run has
+// failed nothing is waited for.
+func (v *vigil) end(ctx context.Context, failed bool, f *Findings) {
 	v.enter(watch.Settle)
-	if v.settle >= time.Second {
+	if failed {
+		over, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = over
+	} else if v.settle >= time.Second {
 		v.say(fmt.Sprintf("watch: all is closed, and the target has %v to settle", v.settle))
 	}
 	settled := pause(ctx, v.settle)
-	v.stop()
-	<-v.stopped
+	v.leave()
 	if settled {
 		v.enter(watch.After)
 		debug.FreeOSMemory() // what this process keeps for another load is no leak
 		v.rest(ctx)
 	} else {
-		f.Warnings = append(f.Warnings, "the run was ended, so nobody looked whether the target gave back what it held")
+		f.Warnings = append(f.Warnings, "the wait for the target to settle was cut short, so nobody looked whether it gave back what it held")
 	}
 	v.target.sampler.Close()
 	v.self.sampler.Close()
@@ -203,8 +220,27 @@ func (v *vigil) end(ctx context.Context, f *Findings) {
 	figures(w.Figures, "", target)
 	figures(w.Figures, "self.", self)
 	f.Watch = w
-	if target.Samples > 0 && target.Failed == target.Samples {
-		f.Warnings = append(f.Warnings, "nothing was seen of the target: not one of its sources answered (watch.sources)")
+	v.warn(target, f)
+}
+
+// leave ends the sampling.
+func (v *vigil) leave() {
+	v.stop()
+	<-v.stopped
+}
+
+// warn tells of what a reader of the result must not miss.
+func (v *vigil) warn(target watch.Report, f *Findings) {
+	if 2*target.Failed > target.Samples {
+		f.Warnings = append(f.Warnings, fmt.Sprintf("watch: in %d of %d samples a source did not answer (%s)", target.Failed, target.Samples, target.Err))
+	}
+	if target.Restarts > 0 {
+		f.Warnings = append(f.Warnings, fmt.Sprintf("watch: the target restarted (%d times); its leaks are judged from the last start on", target.Restarts))
+	}
+	for _, line := range target.Lines(math.MaxInt32) {
+		if strings.HasPrefix(line, "LEAK") {
+			f.Warnings = append(f.Warnings, "watch: "+line)
+		}
 	}
 }
 
@@ -218,7 +254,7 @@ func figures(all map[string]result.Figure, whose string, r watch.Report) {
 		if value.Known {
 			f.Value, f.Low, f.High = bounded(value.Value), bounded(value.Low), bounded(value.High)
 		} else {
-			f.Basis = "too little was seen of it (" + f.Basis + ")"
+			f.Basis = "not known: " + value.Reason + " (" + f.Basis + ")"
 		}
 		all[whose+name] = f
 	}

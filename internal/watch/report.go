@@ -12,9 +12,10 @@ import (
 
 // A Report is what a Series says of its target so far.
 type Report struct {
-	Samples  int // in all
-	Failed   int // of these, with a source that did not answer
-	Restarts int // what is judged is what came after the last
+	Samples  int    // in all
+	Failed   int    // of these, with a source that did not answer
+	Err      string // the first time, why; "" for never
+	Restarts int    // what is judged is what came after the last
 	Load     time.Duration
 	Closes   uint64 // under load, as far as it was sampled
 	Trends   []Trend
@@ -26,7 +27,7 @@ type Report struct {
 
 // Report judges what was added so far. It takes some milliseconds.
 func (s *Series) Report() Report {
-	r := Report{Samples: s.samples, Failed: s.failed, Restarts: s.restarts}
+	r := Report{Samples: s.samples, Failed: s.failed, Err: s.err, Restarts: s.restarts}
 	if n := len(s.load.samples); n > 0 {
 		first, last := s.load.samples[0], s.load.samples[n-1]
 		r.Load, r.Closes = last.At-first.At, last.Closes-min(first.Closes, last.Closes)
@@ -46,20 +47,20 @@ func (s *Series) Report() Report {
 	return r
 }
 
-// Verdict is Leak where anything leaks, else Unknown where nothing at all could
-// be judged, else None.
+// Verdict is Leak where anything leaks, else Unknown where neither descriptors
+// nor memory could be judged, else None.
 func (r Report) Verdict() Verdict {
 	verdict := Unknown
-	seen := func(v Verdict) {
-		if v == Leak || v == None && verdict == Unknown {
+	seen := func(v Verdict, q Quantity) {
+		if v == Leak || v == None && verdict == Unknown && (q.bytes || q.Name == "fds") {
 			verdict = v
 		}
 	}
 	for _, t := range r.Trends {
-		seen(t.Verdict)
+		seen(t.Verdict, t.Quantity)
 	}
 	for _, back := range r.Returns {
-		seen(back.Verdict)
+		seen(back.Verdict, back.Quantity)
 	}
 	return verdict
 }
@@ -69,6 +70,7 @@ func (r Report) Verdict() Verdict {
 type Value struct {
 	Value, Low, High float64
 	Known            bool
+	Reason           string // why it is not known
 }
 
 // Names of metrics are made of a quantity's name and these.
@@ -93,14 +95,22 @@ func Names() []string {
 // leak.rss.per_hour how many bytes with each hour of load, and
 // close_wait.after_settle how many sockets were there after the load that were
 // not before. All Names are in it.
+//
+// A growth that is called no leak may be none at all: its interval reaches down
+// to 0. One of which it is not known has no value.
 func (r Report) Values() map[string]Value {
 	all := map[string]Value{}
 	for _, t := range r.Trends {
-		all[leakPrefix+t.Quantity.Name+hourSuffix] = Value{t.PerHour.Value, t.PerHour.Low, t.PerHour.High, t.PerHour.OK}
-		all[leakPrefix+t.Quantity.Name+thousandPart] = Value{t.Per1000.Value, t.Per1000.Low, t.Per1000.High, t.Per1000.OK}
+		for suffix, slope := range map[string]Slope{hourSuffix: t.PerHour, thousandPart: t.Per1000} {
+			v := Value{Value: slope.Value, Low: slope.Low, High: slope.High, Known: slope.OK && t.Verdict != Unknown, Reason: t.Reason}
+			if t.Verdict == None {
+				v.Low, v.High = min(v.Low, 0), max(v.High, 0)
+			}
+			all[leakPrefix+t.Quantity.Name+suffix] = v
+		}
 	}
 	for _, back := range r.Returns {
-		v := Value{Known: !math.IsNaN(back.Missing)}
+		v := Value{Known: !math.IsNaN(back.Missing), Reason: back.Reason}
 		if v.Known {
 			v.Value, v.Low, v.High = back.Missing, max(back.Missing-back.Noise, 0), back.Missing+back.Noise
 		}
@@ -144,6 +154,7 @@ type (
 		Verdict  Verdict       `json:"verdict"`
 		Samples  int           `json:"samples"`
 		Failed   int           `json:"failed"`
+		Err      string        `json:"error"`
 		Restarts int           `json:"restarts"`
 		Load     time.Duration `json:"load_ns"`
 		Closes   uint64        `json:"closes"`
@@ -229,7 +240,7 @@ func quantityOf(name string) (Quantity, error) {
 // MarshalJSON writes all findings.
 func (r Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(storedReport{
-		r.Verdict(), r.Samples, r.Failed, r.Restarts, r.Load, r.Closes, r.Trends, r.Returns, storedSides(r.TimeWait),
+		r.Verdict(), r.Samples, r.Failed, r.Err, r.Restarts, r.Load, r.Closes, r.Trends, r.Returns, storedSides(r.TimeWait),
 	})
 }
 
@@ -243,7 +254,7 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 	if len(s.Trends) != len(s.Returns) {
 		return fmt.Errorf("read watch: %d trends and %d returns", len(s.Trends), len(s.Returns))
 	}
-	*r = Report{Samples: s.Samples, Failed: s.Failed, Restarts: s.Restarts, Load: s.Load, Closes: s.Closes, Trends: s.Trends, Returns: s.Returns}
+	*r = Report{Samples: s.Samples, Failed: s.Failed, Err: s.Err, Restarts: s.Restarts, Load: s.Load, Closes: s.Closes, Trends: s.Trends, Returns: s.Returns}
 	r.TimeWait = struct{ Server, Client proc.Fact }(s.TimeWait)
 	return nil
 }

@@ -17,6 +17,7 @@ type Series struct {
 
 	before, load, after thinned
 	samples, failed     int
+	err                 string // of the first that failed
 	restarts            int
 	peak                Facts // most of each under load
 }
@@ -27,9 +28,12 @@ func (s *Series) Add(sample Sample) {
 	s.samples++
 	if sample.Failed > 0 {
 		s.failed++
+		if s.err == "" {
+			s.err = sample.Err
+		}
 	}
 	if sample.Restarted {
-		*s = Series{Warm: s.Warm, samples: s.samples, failed: s.failed, restarts: s.restarts + 1}
+		*s = Series{Warm: s.Warm, samples: s.samples, failed: s.failed, err: s.err, restarts: s.restarts + 1}
 	}
 	sample.Err = ""
 	switch sample.Phase {

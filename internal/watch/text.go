@@ -16,18 +16,21 @@ func (r Report) Lines(width int) []string {
 	say := func(text string) { lines = append(lines, wrap(text, width)...) }
 	say(fmt.Sprintf("%s samples, %s of load, %s closes", number(float64(r.Samples)), r.Load.Round(time.Second), number(float64(r.Closes))))
 	if r.Failed > 0 {
-		say(fmt.Sprintf("%s samples in which a source did not answer", number(float64(r.Failed))))
+		say(fmt.Sprintf("%s samples in which a source did not answer; the first time: %s", number(float64(r.Failed)), r.Err))
 	}
 	if r.Restarts > 0 {
 		say(fmt.Sprintf("restarts of the target: %s; judged is what came after the last", number(float64(r.Restarts))))
 	}
 	byVerdict := map[Verdict][]string{}
-	var still []string
+	var still, unseen []string
+	why := ""
 	for i, t := range r.Trends {
 		verdict, text := summed(t, r.Returns[i])
 		switch {
 		case text == "" && t.PerHour.OK:
 			still = append(still, t.Quantity.noun)
+		case text == "" && !t.Quantity.socket:
+			unseen, why = append(unseen, t.Quantity.noun), t.Reason
 		case text != "":
 			byVerdict[verdict] = append(byVerdict[verdict], text)
 		}
@@ -40,8 +43,8 @@ func (r Report) Lines(width int) []string {
 	if still != nil {
 		say("ok, steady throughout: " + strings.Join(still, ", "))
 	}
-	if r.Samples > 0 && r.Verdict() == Unknown && len(byVerdict) == 0 {
-		say("? nothing could be judged: " + r.Trends[0].Quantity.noun + " were " + r.Trends[0].Reason)
+	if unseen != nil {
+		say("? not judged: " + strings.Join(unseen, ", ") + ": " + why)
 	}
 	if text := r.timeWait(); text != "" {
 		say(text)
