@@ -21,8 +21,9 @@ import (
 //
 // Every connection then waits for the server (mode passive, trigger wait), and
 // must be held for longer than the drain can last: see DrainSpan. With
-// load.duration 0 nobody comes back; above it who lost a connection does, and
-// the duration bounds the run from above only.
+// load.duration 0, which is the default unless load.reconnect says how to come
+// back, nobody does; above it who lost a connection does, and the duration
+// bounds the run from above only.
 type Drain struct {
 	Hooks  []Hook        `key:"hooks"`
 	After  time.Duration `key:"after"`  // from the full population to the first hook
@@ -91,7 +92,8 @@ func (p *Plan) drainDefaults(given func(section, name string) bool) {
 		p.Closes.Mix = []Close{entry}
 	}
 	if !given("load", "duration") {
-		if p.Load.Duration = 0; given("load", "reconnect") { // somebody comes back, so it lasts
+		p.Load.Duration = 0
+		if given("load", "reconnect") && p.Load.Reconnect.Kind() != value.ReconnectNone { // somebody comes back, so it lasts
 			p.Load.Duration = wholeSeconds(p.DrainSpan())
 		}
 	}

@@ -61,6 +61,20 @@ func TestWhatIsGivenBesideHooksStays(t *testing.T) {
 	}
 }
 
+func TestADrainLastsForThoseWhoComeBackOnly(t *testing.T) {
+	for reconnect, returns := range map[string]bool{"none": false, "replace": true, "backoff(1s,10s)": true} {
+		plan, err := scenario.Decode(map[string]any{
+			"drain": map[string]any{"hooks": []any{map[string]any{"exec": "true"}}}, "load": map[string]any{"reconnect": reconnect},
+		})
+		if err != nil || plan.Validate() != nil {
+			t.Fatal(err, plan.Validate())
+		}
+		if d := plan.Load.Duration; (d > plan.DrainSpan()) != returns || !returns && d != 0 {
+			t.Errorf("with load.reconnect %s the duration is %v", reconnect, d)
+		}
+	}
+}
+
 func TestADrainThatCannotBeIsRefused(t *testing.T) {
 	drain := func(change func(*scenario.Plan)) func(*scenario.Plan) {
 		return func(p *scenario.Plan) {
