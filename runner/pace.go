@@ -89,7 +89,7 @@ func (e *engine) follow(c *connection, now time.Duration) due {
 	d := due{task: taskOpen, n: c.lc.N + uint64(load.Connections)}
 	free := now
 	switch policy := load.Reconnect; {
-	case policy.Kind() == value.ReconnectNone && c.after.early:
+	case policy.Kind() == value.ReconnectNone && (c.after.early || len(e.plan.Drain.Hooks) > 0):
 		free = scenario.Never
 	case policy.Kind() == value.ReconnectBackoff && (c.after.early || c.after.left):
 		if c.after.early && c.after.held <= policy.Most() {

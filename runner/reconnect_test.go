@@ -76,6 +76,20 @@ func TestEachPolicySaysWhatFollowsAnEnd(t *testing.T) {
 	}
 }
 
+func TestInADrainNobodyComesBackUnderNone(t *testing.T) {
+	for policy, want := range map[string]uint64{"replace": 12, "none": 3} {
+		plan := kept(t, 3, waiting(), 2*time.Minute, policy)
+		plan.Drain.Hooks, plan.Hold = []scenario.Hook{{Exec: "true"}}, value.Constant(time.Hour)
+		res, err := play(t, plan, kicks(31*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := res.Total.Connections.Started; n != want {
+			t.Errorf("%s: %d connections started, want %d", policy, n, want)
+		}
+	}
+}
+
 func TestAStageBringsAnotherIntoASlotThatNobodyCameBackTo(t *testing.T) {
 	for _, policy := range []string{"none", "backoff(1000h,1000h)"} {
 		plan := kept(t, 1, active(), 0, policy)

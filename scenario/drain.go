@@ -22,8 +22,8 @@ import (
 // Every connection then waits for the server (mode passive, trigger wait), and
 // must be held for longer than the drain can last: see DrainSpan. With
 // load.duration 0, which is the default unless load.reconnect says how to come
-// back, nobody does; above it who lost a connection does, and the duration
-// bounds the run from above only.
+// back, nobody does; above it who lost a connection does (see Returns), and the
+// duration bounds the run from above only.
 type Drain struct {
 	Hooks  []Hook        `key:"hooks"`
 	After  time.Duration `key:"after"`  // from the full population to the first hook
@@ -131,6 +131,13 @@ func (p *Plan) DrainSpan() time.Duration {
 		return 0
 	}
 	return p.FullBy() + p.Drain.After + p.Drain.Hooks[0].Wait + p.Drain.Within + drainMargin
+}
+
+// Returns reports whether in a drain who lost a connection opens another one.
+// With load.reconnect none nobody does: that the server was to end all of them
+// makes no difference.
+func (p *Plan) Returns() bool {
+	return p.Load.Duration > 0 && p.Load.Reconnect.Kind() != value.ReconnectNone
 }
 
 // Signal names a signal as kill does, without SIG. "" stands in hooks that send

@@ -66,7 +66,7 @@ func (a *arrivals) result() result.Arrivals {
 func NewObserver(plan *scenario.Plan, shard scenario.Shard) *Observer {
 	o := &Observer{
 		population: shard.Size(plan.Load.Connections),
-		returns:    plan.Load.Duration > 0,
+		returns:    plan.Returns(),
 		echo:       plan.Traffic.Expect == scenario.ExpectEcho && plan.Traffic.Every > 0,
 		changed:    make(chan struct{}, 1),
 	}

@@ -189,6 +189,19 @@ func TestAConnectionNoticedBehindTheLaunchIsWaitedForToo(t *testing.T) {
 	}
 }
 
+func TestADrainFromWhichNobodyComesBackIsOverWhenAllHaveEnded(t *testing.T) {
+	p := plan(1, true)
+	if err := p.Load.Reconnect.UnmarshalText([]byte("none")); err != nil {
+		t.Fatal(err)
+	}
+	o := full(p)
+	o.launch(2 * time.Second)
+	o.Settled(closed(time.Second, 3*time.Second, 1001))
+	if !o.settled() || o.report().Herd != nil {
+		t.Errorf("settled: %v, and the herd is %+v", o.settled(), o.report().Herd)
+	}
+}
+
 func TestValuesTellWhatIsNotKnownFromZero(t *testing.T) {
 	known := func(d *result.Drain) map[string]Value {
 		all := make(map[string]Value)

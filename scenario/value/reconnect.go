@@ -15,8 +15,8 @@ import (
 //	none               nothing, until a stage switches the slot on anew
 //	backoff(1s,30s)    a new connection after a random wait that grows with each failure
 //
-// What ended as planned is replaced under each of them, with one exception:
-// under backoff a connection that the peer ended, asked or unasked, comes back
+// What ended as planned is replaced under each of them, with two exceptions: in
+// a drain none is nobody at all, and under backoff a connection that the peer ended, asked or unasked, comes back
 // after a wait as well, as clients do that a server sends away.
 //
 // A Reconnect comes from text only, so it is always valid. Reconnects compare
