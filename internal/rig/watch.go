@@ -250,11 +250,9 @@ func figures(all map[string]result.Figure, whose string, r watch.Report) {
 		if whose != "" && !value.Known {
 			continue // this process has no port whose sockets are counted
 		}
-		f := result.Figure{Basis: fmt.Sprintf("%d samples, %d connections ended", r.Samples, r.Closes)}
+		f := result.Figure{Basis: fmt.Sprintf("%s; %d samples, %d connections ended", value.Reason, r.Samples, r.Closes)}
 		if value.Known {
 			f.Value, f.Low, f.High = bounded(value.Value), bounded(value.Low), bounded(value.High)
-		} else {
-			f.Basis = "not known: " + value.Reason + " (" + f.Basis + ")"
 		}
 		all[whose+name] = f
 	}

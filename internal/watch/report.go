@@ -70,7 +70,7 @@ func (r Report) Verdict() Verdict {
 type Value struct {
 	Value, Low, High float64
 	Known            bool
-	Reason           string // why it is not known
+	Reason           string // of the verdict on it, and why it is not known
 }
 
 // Names of metrics are made of a quantity's name and these.
@@ -97,14 +97,17 @@ func Names() []string {
 // not before. All Names are in it.
 //
 // A growth that is called no leak may be none at all: its interval reaches down
-// to 0. One of which it is not known has no value.
+// to 0. One of which that is not known has no bounds.
 func (r Report) Values() map[string]Value {
 	all := map[string]Value{}
 	for _, t := range r.Trends {
 		for suffix, slope := range map[string]Slope{hourSuffix: t.PerHour, thousandPart: t.Per1000} {
-			v := Value{Value: slope.Value, Low: slope.Low, High: slope.High, Known: slope.OK && t.Verdict != Unknown, Reason: t.Reason}
-			if t.Verdict == None {
+			v := Value{Value: slope.Value, Low: slope.Low, High: slope.High, Known: slope.OK, Reason: t.Reason}
+			switch t.Verdict {
+			case None:
 				v.Low, v.High = min(v.Low, 0), max(v.High, 0)
+			case Unknown:
+				v.Low, v.High = math.Inf(-1), math.Inf(1)
 			}
 			all[leakPrefix+t.Quantity.Name+suffix] = v
 		}
