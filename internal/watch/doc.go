@@ -24,7 +24,9 @@
 // A return is how much of what the load brought is still there after it, when
 // the target has had time to settle: the median of the samples then less the
 // median of those before, with a floor for noise and, for memory, for what
-// allocators keep. Both need three samples.
+// allocators keep. Both need three samples. Memory beyond that is told, and is
+// called a leak by its trend alone: a runtime that rests keeps what it had, Go's
+// for two minutes until it collects again, others for good.
 //
 // What is unknown is never 0. A restart of the target makes its series begin
 // anew: a slope across it would mean nothing.

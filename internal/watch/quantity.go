@@ -25,7 +25,8 @@ type Quantity struct {
 
 // Floors of memory. Runtimes and allocators keep pages they have had: what
 // counts as growth is 4 MiB and a twentieth of the level at least, and what
-// counts as not come back 16 MiB and half of what the load had brought.
+// counts as not come back 16 MiB and half of what the load had brought. Even
+// that is told only, and no leak: see doc.go.
 const (
 	memoryGrown, memoryGrownShare = 4 << 20, 0.05
 	memoryKept, memoryKeptShare   = 16 << 20, 0.5

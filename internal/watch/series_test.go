@@ -85,6 +85,25 @@ func TestWhatDidNotComeBackIsCounted(t *testing.T) {
 	}
 }
 
+// A runtime that rests does not collect, so that the heap of the last load stays.
+func TestMemoryThatDidNotComeBackIsToldAndIsNoLeak(t *testing.T) {
+	var r recording
+	r.add(5, Before, always(holding{fds: 41, rss: 15 * mib}))
+	r.add(180, Load, always(holding{fds: 400, rss: 40 * mib}))
+	r.add(5, After, always(holding{fds: 41, rss: 38 * mib}))
+	report := r.Report()
+	if back := report.back(t, "rss"); back.Verdict != Unknown || back.Missing != 23*mib || back.Floor != 16*mib {
+		t.Errorf("memory: %+v", back)
+	}
+	if got := report.Verdict(); got != None {
+		t.Errorf("the whole is %s", got)
+	}
+	const want = "ok memory: 23 MiB of memory did not come back, which a runtime may keep, 15 MiB before the load and 38 MiB after it settled"
+	if lines := report.Lines(200); !slices.Contains(lines, want) {
+		t.Errorf("%q is not in\n%s", want, strings.Join(lines, "\n"))
+	}
+}
+
 func TestATargetThatFreesLateCameBack(t *testing.T) {
 	var r recording
 	r.add(5, Before, always(holding{fds: 41, rss: 20 * mib}))

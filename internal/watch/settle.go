@@ -11,7 +11,7 @@ import (
 // before.
 type Return struct {
 	Quantity Quantity
-	Verdict  Verdict // Leak where it did not
+	Verdict  Verdict // Leak where it did not, Unknown where that is memory, which runtimes keep
 	Reason   string
 	Before   float64 // medians; NaN where unknown
 	After    float64
@@ -59,13 +59,10 @@ func (s *Series) returnOf(q Quantity) Return {
 		}
 		return r
 	}
-	if q.bytes {
-		// Runtimes give pages back when they like: after one load it is not
-		// known whether the next would find room in them.
-		r.Reason = q.some(r.Missing) + " did not come back, which a runtime may keep for the next load"
-		return r
-	}
 	r.Verdict, r.Reason = Leak, q.some(r.Missing)+" did not come back"
+	if q.bytes {
+		r.Verdict, r.Reason = Unknown, r.Reason+", which a runtime may keep"
+	}
 	return r
 }
 

@@ -78,7 +78,7 @@ func summed(t Trend, back Return) (Verdict, string) {
 	if moved {
 		parts = append(parts, t.figureText())
 	}
-	if back.Verdict == Leak || back.Verdict == None && (moved || back.Missing > 0) {
+	if back.Missing > back.Floor || back.Verdict == None && (moved || back.Missing > 0) {
 		parts = append(parts, fmt.Sprintf("%s, %s before the load and %s after it settled",
 			back.Reason, t.Quantity.spell(back.Before), t.Quantity.spell(back.After)))
 	}
