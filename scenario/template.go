@@ -35,8 +35,9 @@ func Expand(s string, n uint64) string {
 
 // ExpandEnv gives p with every ${VAR} replaced by what lookup says, as
 // os.LookupEnv does. It replaces in target.url, connect_to, headers and the
-// paths of target.tls, in on_open, in triggers, in hooks and in faults.toxiproxy. A value is taken literally:
-// a ${VAR} inside it is not replaced.
+// paths of target.tls, in on_open, in triggers, in hooks, in faults.toxiproxy
+// and in watch.sources. A value is taken literally: a ${VAR} inside it is not
+// replaced.
 //
 // The error is problem.List, one for each variable that is not set; its text then
 // stays as it is. p does not change. Store p, not the result: where only
@@ -125,6 +126,9 @@ func (p *Plan) templates() []templated {
 			templated{key: key + "to", text: &hook.To},
 			templated{key: key + "http", text: &hook.HTTP},
 			templated{key: key + "exec", text: &hook.Exec})
+	}
+	for i := range p.Watch.Sources {
+		list = append(list, templated{key: fmt.Sprintf("watch.sources[%d]", i), text: &p.Watch.Sources[i]})
 	}
 	return list
 }

@@ -54,6 +54,8 @@ func TestVariablesAreReplacedWhereverAPlanMayHaveThem(t *testing.T) {
 	plan.Closes.Mix[1].Trigger = scenario.Trigger{Send: "bye ${HOST}"}
 	plan.Closes.Mix[3].Trigger = scenario.Trigger{HTTP: "PUT http://${HOST}/{{n}}"}
 	plan.Closes.Mix[4].Trigger = scenario.Trigger{Exec: "echo ${HOST} $HOST {{n}}"}
+	plan.Faults.Toxiproxy = "http://${HOST}"
+	plan.Watch.Sources = []string{"self", "http://${HOST}/metrics"}
 
 	want := fullPlan(t)
 	want.Target.URL = "ws://h:9000/?id={{n}}"
@@ -64,6 +66,8 @@ func TestVariablesAreReplacedWhereverAPlanMayHaveThem(t *testing.T) {
 	want.Closes.Mix[1].Trigger = scenario.Trigger{Send: "bye h:9000"}
 	want.Closes.Mix[3].Trigger = scenario.Trigger{HTTP: "PUT http://h:9000/{{n}}"}
 	want.Closes.Mix[4].Trigger = scenario.Trigger{Exec: "echo h:9000 $HOST {{n}}"}
+	want.Faults.Toxiproxy = "http://h:9000"
+	want.Watch.Sources = []string{"self", "http://h:9000/metrics"}
 
 	before := scenario.Encode(plan)
 	got, err := scenario.ExpandEnv(plan, environment)

@@ -41,6 +41,7 @@ func (p *Plan) Validate() error {
 	c.span("interval", p.Interval, 100*time.Millisecond, time.Hour, "")
 	c.references(p, "drain.")
 	c.drain(p)
+	c.references(p, "watch.")
 	c.watch(&p.Watch)
 	c.gate(&p.Gate)
 	return c.problems.Err()
