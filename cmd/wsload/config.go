@@ -290,12 +290,11 @@ func (c *config) check(f *planFlags) error {
 			r.Close()
 		}
 	}
-	if f.gates && len(c.plan.Drain.Hooks) > 0 {
-		problems = append(problems, problem.Problem{
-			Key: "drain.hooks", Msg: "a drain ends a server, and a gate compares two that stay", Hint: "remove the section, or use wsload drain",
-		})
+	if f.gates {
+		problems = append(problems, c.notGated()...)
+	} else {
+		problems = append(append(problems, c.badRules()...), rig.Check(&c.ready)...)
 	}
-	problems = append(append(problems, c.badRules(f)...), rig.Check(&c.ready)...)
 	if len(problems) == 0 {
 		return nil
 	}
@@ -304,12 +303,7 @@ func (c *config) check(f *planFlags) error {
 
 // badRules refuses rules that cannot be read before anything is opened: what is
 // not judged would look like a pass.
-func (c *config) badRules(f *planFlags) (problems problem.List) {
-	if f.gates && len(c.plan.Gate.Rules) > 0 {
-		return problem.List{{
-			Key: "gate.rules", Msg: "rules judge one run, and a gate compares two servers", Hint: "name what is compared with --metric, or give the rules to wsload run",
-		}}
-	}
+func (c *config) badRules() (problems problem.List) {
 	var mix []stats.Entry
 	for _, m := range c.plan.Closes.Mix {
 		mix = append(mix, stats.Entry{Name: cmp.Or(m.Name, string(m.Mode)), Mode: string(m.Mode)})

@@ -22,6 +22,7 @@ import (
 	"github.com/wsload/wsload/internal/report"
 	"github.com/wsload/wsload/internal/store"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/problem"
 )
 
 // mostLogged bounds what is kept of one side's servers, in bytes.
@@ -67,6 +68,25 @@ func gateBase() []setting {
 // gateFixed is what gate sets, whatever a file says.
 func gateFixed() []setting {
 	return []setting{{"load.duration", "0s", "gate"}, {"load.stages", []any{}, "gate"}, {"load.reconnect", "replace", "gate"}}
+}
+
+// notGated refuses what a gate would leave out in silence.
+func (c *config) notGated() (problems problem.List) {
+	for _, part := range []struct {
+		key       string
+		given     int
+		msg, hint string
+	}{
+		{"faults.steps", len(c.plan.Faults.Steps), "faults come at moments of one run, and a gate loads two servers in short slices", "remove the section, or use wsload run"},
+		{"drain.hooks", len(c.plan.Drain.Hooks), "a drain ends a server, and a gate compares two that stay", "remove the section, or use wsload drain"},
+		{"watch.sources", len(c.plan.Watch.Sources), "a watch looks at one server, and a gate compares two", "remove the section, or use wsload run"},
+		{"gate.rules", len(c.plan.Gate.Rules), "rules judge one run, and a gate compares two servers", "name what is compared with --metric, or give the rules to wsload run"},
+	} {
+		if part.given > 0 {
+			problems = append(problems, problem.Problem{Key: part.key, Msg: part.msg, Hint: part.hint})
+		}
+	}
+	return problems
 }
 
 func (a *app) gateCommand() *cobra.Command {
