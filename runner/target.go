@@ -214,24 +214,31 @@ func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit 
 			Key: "load.connections", Value: strconv.Itoa(plan.Load.Connections), Msg: msg, Hint: hint,
 		})
 	}
-	if limit.OK && int64(n)+reserve > limit.N {
-		refuse(fmt.Sprintf("%d connections need about %d descriptors and this process may open %d", n, n+reserve, limit.N),
-			fmt.Sprintf("use at most %d, split the run with --shard, or raise the limit (ulimit -Hn)", max(0, limit.N-reserve)))
+	each, with := int64(1), ""
+	if relayed(plan) {
+		each, with = 3, ", 3 for each on the path of faults.steps," // this end's, and the relay's to either side
+	}
+	if need := int64(n)*each + reserve; limit.OK && need > limit.N {
+		refuse(fmt.Sprintf("%d connections need about %d descriptors%s and this process may open %d", n, need, with, limit.N),
+			fmt.Sprintf("use at most %d, split the run with --shard, or raise the limit (ulimit -Hn)", max(0, limit.N-reserve)/each))
 	}
 	ports := portsOf(host)
-	from, err := sources(plan, shard, ports)
+	pairs, whose, err := portPairs(plan, shard, ports)
 	if err != nil {
 		return nil, err
 	}
-	pairs := max(1, len(from))
+	remedy := "name more source addresses in target.local_addrs"
+	if whose != "" {
+		remedy = "split the run with --shard among hosts"
+	}
 	if n > ports*pairs {
-		refuse(fmt.Sprintf("%d connections need as many ports and %d source address(es) have %d", n, pairs, ports*pairs),
-			"name more source addresses in target.local_addrs, or widen net.ipv4.ip_local_port_range")
+		refuse(fmt.Sprintf("%d connections need as many ports and %d source address(es)%s have %d", n, pairs, whose, ports*pairs),
+			remedy+", or widen net.ipv4.ip_local_port_range")
 	}
 	if busy := n + portsInTimeWait(plan, shard); len(problems) == 0 && busy > ports*pairs {
 		warnings = append(warnings, fmt.Sprintf(
-			"connections that this end closes first keep their port for %v: at this rate up to %d ports are wanted and %d source address(es) have %d; "+
-				"name more in target.local_addrs, or expect eaddrnotavail", timeWait, busy, pairs, ports*pairs))
+			"connections that this end closes first keep their port for %v: at this rate up to %d ports are wanted and %d source address(es)%s have %d; "+
+				"%s, or expect eaddrnotavail", timeWait, busy, pairs, whose, ports*pairs, remedy))
 	}
 	if backlog, n := host.Somaxconn, burst(&plan.Load, shard); backlog.OK && int64(n) > backlog.N {
 		warnings = append(warnings, fmt.Sprintf(
@@ -243,6 +250,37 @@ func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit 
 		return warnings, problems
 	}
 	return warnings, nil
+}
+
+// relayed reports whether connections go through a relay in this process.
+func relayed(plan *scenario.Plan) bool {
+	return len(plan.Faults.Steps) > 0 && plan.Faults.Toxiproxy == ""
+}
+
+// portPairs is how many pairs of a source and a destination, each with a range of
+// ports, the connections have. On a relayed path the part with the fewest
+// counts. whose names the relay where that is what it opens to the server, for
+// which no addresses can be named.
+func portPairs(plan *scenario.Plan, shard scenario.Shard, ports int) (n int, whose string, err error) {
+	part := *plan
+	if relayed(plan) {
+		part.Target.ConnectTo = "127.0.0.1:0" // the relay's
+	}
+	from, err := sources(&part, shard, ports)
+	n = max(1, len(from))
+	if !relayed(plan) || err != nil {
+		return n, "", err
+	}
+	onward := 0 // the relay keeps a client's address from loopback to loopback alone
+	for _, a := range from {
+		if loopback4(plan) && a.Is4() && a.IsLoopback() {
+			onward++
+		}
+	}
+	if onward = max(1, onward); onward < n || !loopback4(plan) {
+		return onward, " of the relay", nil
+	}
+	return n, "", nil
 }
 
 // burst is how many connections the plan opens at one moment, at most: none

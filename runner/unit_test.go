@@ -140,10 +140,12 @@ func TestThePreflightRefusesWhatCannotBeAndNamesTheRemedy(t *testing.T) {
 		change(&p)
 		return &p
 	}
+	cutting := []scenario.Fault{{Cut: scenario.CutRST, Leg: scenario.LegBoth, Share: 100}}
 	rows := []struct {
 		name    string
 		plan    *scenario.Plan
 		shard   string
+		few     bool // ports: 5000
 		refusal []string
 		warning string
 	}{
@@ -156,6 +158,53 @@ func TestThePreflightRefusesWhatCannotBeAndNamesTheRemedy(t *testing.T) {
 		{
 			name: "more connections than ports", plan: plan(func(p *scenario.Plan) { p.Load.Connections = 90000 }),
 			refusal: []string{"90000 connections need as many ports", "28232", "target.local_addrs"},
+		},
+		{
+			name:    "three descriptors for each connection on a relayed path",
+			plan:    plan(func(p *scenario.Plan) { p.Load.Connections, p.Faults.Steps = 7000, cutting }),
+			refusal: []string{"21064 descriptors", "3 for each on the path of faults.steps", "may open 20000", "at most 6645"},
+		},
+		{
+			name: "one for each on the way to a Toxiproxy",
+			plan: plan(func(p *scenario.Plan) {
+				p.Load.Connections, p.Faults = 7000, scenario.Faults{Toxiproxy: "http://192.0.2.2:8474", Steps: cutting}
+			}),
+		},
+		{
+			name: "a relay that reaches a server elsewhere from one address", few: true,
+			plan: plan(func(p *scenario.Plan) {
+				p.Load.Connections, p.Faults.Steps, p.Target.LocalAddrs = 6000, cutting, []string{"192.0.2.3", "192.0.2.4"}
+			}),
+			refusal: []string{"6000 connections need as many ports", "1 source address(es) of the relay have 5000", "split the run with --shard"},
+		},
+		{
+			name: "without the relay the addresses do", few: true,
+			plan: plan(func(p *scenario.Plan) {
+				p.Load.Connections, p.Target.LocalAddrs = 6000, []string{"192.0.2.3", "192.0.2.4"}
+			}),
+		},
+		{
+			name: "a relay on loopback goes on from the addresses it is reached from", few: true,
+			plan: plan(func(p *scenario.Plan) {
+				p.Load.Connections, p.Faults.Steps, p.Target.URL = 6000, cutting, "ws://127.0.0.1:9000/"
+				p.Target.LocalAddrs = []string{"127.0.0.1", "127.0.0.2"}
+			}),
+		},
+		{
+			name: "a relay that reaches the server from fewer than it is reached from", few: true,
+			plan: plan(func(p *scenario.Plan) {
+				p.Load.Connections, p.Faults.Steps, p.Target.URL = 6000, cutting, "ws://127.0.0.1:9000/"
+				p.Target.LocalAddrs = []string{"127.0.0.1", "192.0.2.4"}
+			}),
+			refusal: []string{"1 source address(es) of the relay have 5000"},
+		},
+		{
+			name: "closes that keep ports busy on their way from the relay", few: true,
+			plan: plan(func(p *scenario.Plan) {
+				p.Load.Connections, p.Load.Duration, p.Load.Rate, p.Faults.Steps = 100, time.Hour, 1000, cutting
+				p.Closes.Mix = []scenario.Close{abortFIN()}
+			}),
+			warning: "source address(es) of the relay have 5000; split the run",
 		},
 		{
 			name: "closes that keep ports busy",
@@ -182,6 +231,10 @@ func TestThePreflightRefusesWhatCannotBeAndNamesTheRemedy(t *testing.T) {
 			shard, err := scenario.ParseShard(cmpOr(r.shard, "1/1"))
 			if err != nil {
 				t.Fatal(err)
+			}
+			host := host
+			if r.few {
+				host.Ports = proc.Ports{Low: 30000, High: 34999, OK: true}
 			}
 			warnings, err := preflight(r.plan, shard, host, limit)
 			if (err != nil) != (r.refusal != nil) {
