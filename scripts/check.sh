@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-concurrent=(./runner ./stats ./internal/books ./internal/contest ./internal/launch ./internal/memnet ./internal/relay ./internal/target ./internal/trigger ./internal/wire)
+concurrent=(./runner ./stats ./internal/books ./internal/contest ./internal/drain ./internal/launch ./internal/memnet ./internal/relay ./internal/rig ./internal/target ./internal/trigger ./internal/wire)
 
 current="start"
 step() {
