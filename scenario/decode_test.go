@@ -205,6 +205,16 @@ func TestEveryMistakeInAConfigurationIsNamed(t *testing.T) {
 			`(write its keys below it: url, connect_to, headers, subprotocols, tls, local_addrs)`},
 		{tree{"on_open": `{"token":"abc"}`},
 			`on_open: takes a list, got "{\"token\":\"***\"}" (write [{send: "hello", expect: "welcome"}])`},
+		{tree{"watch": "http://bob:hunter2@h/?token=abc"}, `watch: takes a mapping, got "http://***@h/?token=***" ` +
+			"(write its keys below it: sources, every, settle)"},
+		{tree{"watch": tree{"sources": "http://bob:hunter2@h/"}}, `watch.sources: takes a list, got "http://***@h/" (write ["one", "two"], or ["one"] for a single entry)`},
+		{tree{"watch": tree{"sources": "port:1, http://h/?token=abc, https://bob:hunter2@h/"}},
+			`watch.sources: takes a list, got "port:1, http://h/?token=***" (write ["one", "two"], or ["one"] for a single entry)`},
+		{tree{"watch": tree{"sources": "port:1, http:/bob:hunter2@h/"}}, `watch.sources: takes a list, got "***" (write ["one", "two"], or ["one"] for a single entry)`},
+		{tree{"watch": tree{"every": "http:bob:hunter2@h"}}, `watch.every: not a duration, got "***@h" (write 500ms, 2s or 1m30s)`},
+		{tree{"faults": tree{"steps": "http//bob:hunter2@h"}}, `faults.steps: takes a list, got "***" ` +
+			"(write [{at: 10s, for: 5s, latency: 100ms}, {at: 20s, cut: rst, share: 50%}])"},
+		{tree{"drain": tree{"hooks": "POST http:/bob:hunter2@h"}}, `drain.hooks: takes a list, got "***" (write [{signal: TERM, to: "port:9000"}])`},
 		{mix(tree{"mode": "passive", "trigger": "POST http://bob:hunter2@h/?token=abc"}),
 			`closes.mix[0].trigger: takes a mapping, got "POST http://***@h/?token=***" ` +
 				`(write its keys below it: send, violate, http, exec, wait)`},

@@ -291,6 +291,10 @@ func (c *checker) watch(w *Watch) {
 		if strings.TrimSpace(source) == "" {
 			c.refuse(fmt.Sprintf("watch.sources[%d]", i), source, "the source is empty", "write it or remove it")
 		}
+		// Who reads the sources cannot know what to mask in such a one.
+		if isPage(source) && !hasVariable(source) && isUnclear(strings.TrimSpace(source)) {
+			c.refuse(fmt.Sprintf("watch.sources[%d]", i), source, "not the URL of a page", "write it with its host, as http://user:password@host:9000/metrics")
+		}
 	}
 	c.span("watch.every", w.Every, 10*time.Millisecond, time.Hour, "")
 	c.span("watch.settle", w.Settle, 0, time.Hour, "")

@@ -113,6 +113,11 @@ func TestADrainThatCannotBeIsRefused(t *testing.T) {
 			`hold: a connection may end before the drain does, which can take 1m21.998s, got "exp(1h)" (leave it out, or hold them all for longer)`},
 		{drain(func(p *scenario.Plan) { p.Load.Duration = time.Minute }),
 			`load.duration: ends before the drain does, which can take 1m21.998s, got 1m (leave it out for a drain from which nobody comes back, or write more: the drain ends the run)`},
+		{func(p *scenario.Plan) {
+			p.Watch.Sources = []string{"pidfile:/a@b", "http:/bob:hunter2@h", "http://b:hunter2/@h"}
+		},
+			`watch.sources[1]: not the URL of a page, got "http:/***@h" (write it with its host, as http://user:password@host:9000/metrics)
+watch.sources[2]: not the URL of a page, got "***" (write it with its host, as http://user:password@host:9000/metrics)`},
 		{func(p *scenario.Plan) { p.Watch.Sources = []string{"port:{{n}}"} },
 			`watch.sources[0]: {{n}} has no meaning here, got "port:{{n}}" (the value is the same for all connections)`},
 		{func(p *scenario.Plan) { p.Watch = scenario.Watch{Sources: []string{" "}, Every: 1, Settle: -1} },

@@ -118,6 +118,10 @@ faults.steps[0].jitter: must be 0s to 0s, got 1s (nothing leaves before it has c
 			step(func(f *scenario.Fault) { f.Stall = true })(p)
 			p.Faults.Toxiproxy = "127.0.0.1:8474"
 		}, `faults.toxiproxy: has no scheme, got "127.0.0.1:8474" (write http:// or https:// in front of it)`},
+		{func(p *scenario.Plan) {
+			step(func(f *scenario.Fault) { f.Stall = true })(p)
+			p.Faults.Toxiproxy = "http//joe:hunter2@127.0.0.1:8474"
+		}, `faults.toxiproxy: has no scheme, got "***" (write http:// or https:// in front of it)`},
 	} {
 		plan := scenario.Default()
 		row.change(&plan)

@@ -15,8 +15,8 @@ const mask = "***"
 // headers, the user and password of a URL, and what follows a key that
 // looks secret (token, password, key, session and the like) in a URL's
 // query, in messages and in commands. So is a subprotocol that looks like a
-// credential. URLs are the target's, a trigger's or hook's request and those in
-// commands.
+// credential. URLs are the target's, a Toxiproxy's, a trigger's or hook's
+// request, those in commands and the pages that a watch reads.
 // Paths of files stay, and so does ${VAR} where nothing around it is masked.
 // A redacted plan can be decoded again, and redacting it changes nothing.
 func (p *Plan) Redacted() Plan {
@@ -45,6 +45,11 @@ func (p *Plan) Redacted() Plan {
 		hook := &r.Drain.Hooks[i]
 		hook.HTTP = maskRequest(hook.HTTP)
 		hook.Exec, _ = maskCommand(hook.Exec)
+	}
+	for i, source := range r.Watch.Sources {
+		if isPage(source) {
+			r.Watch.Sources[i] = maskURL(source)
+		}
 	}
 	return r
 }
@@ -90,7 +95,19 @@ func (p *Plan) Secrets() []string {
 		_, command := maskCommand(hook.Exec)
 		add(append(urlSecrets(request), command...)...)
 	}
+	for _, source := range p.Watch.Sources {
+		if isPage(source) {
+			add(urlSecrets(strings.TrimSpace(source))...)
+		}
+	}
 	return all
+}
+
+// isPage says whether a watch's source can be the URL of a page. All others
+// name a process of this host, and hold no secret.
+func isPage(source string) bool {
+	kind, _, _ := strings.Cut(strings.TrimSpace(source), ":")
+	return !slices.Contains([]string{"auto", "self", "pid", "pidfile", "port"}, kind)
 }
 
 // urlSecrets gives the user and password of a URL, and what maskQuery masks.
@@ -133,7 +150,7 @@ func maskAt(key, text string) string {
 		return maskHeader(text)
 	case strings.HasPrefix(key, "target.subprotocols"):
 		return maskProtocol(text)
-	case key == "target" || key == "target.url" || key == "faults" || key == "faults.toxiproxy":
+	case key == "target" || key == "target.url" || key == "target.connect_to" || strings.HasPrefix(key, "faults"):
 		if isUnclear(text) {
 			return mask
 		}
@@ -145,16 +162,34 @@ func maskAt(key, text string) string {
 		return maskRequest(text)
 	case strings.HasPrefix(key, "closes"), strings.HasPrefix(key, "drain"):
 		masked, _ := maskCommand(text) // a trigger may stand at a key above its own
-		return masked
+		for _, text := range []string{".exec", ".send", ".to"} {
+			if strings.HasSuffix(key, text) {
+				return masked
+			}
+		}
+		return maskRest(masked)
+	case strings.HasPrefix(key, "watch"): // several URLs, where a text is in place of the list
+		masked, _ := maskCommand(maskURL(text))
+		return maskRest(masked)
 	}
 	masked, _ := maskMessage(text)
 	return masked
 }
 
-// isUnclear says whether the end of a URL's password is a guess.
+// maskRest masks all of a text with an @ before which nothing was masked: a
+// password may stand there that was not found.
+func maskRest(masked string) string {
+	if strings.Count(masked, "@") > strings.Count(masked, mask+"@") {
+		return mask
+	}
+	return masked
+}
+
+// isUnclear says whether the place of a URL's password is a guess: where the
+// URL cannot be read, or has no host since a slash is missing.
 func isUnclear(raw string) bool {
-	_, err := url.Parse(raw)
-	return err != nil && strings.Contains(raw, "@")
+	u, err := url.Parse(raw)
+	return strings.Contains(raw, "@") && (err != nil || u.Host == "")
 }
 
 // maskHeader hides the whole value: any header can carry a credential.
@@ -180,13 +215,10 @@ func maskProtocol(protocol string) string {
 func maskURL(raw string) string {
 	rest, fragment, _ := strings.Cut(raw, "#")
 	rest, query, hasQuery := strings.Cut(rest, "?")
-	from := 0
-	if i := strings.Index(rest, "://"); i >= 0 {
-		from = i + len("://")
-	}
+	from := len(schemeOf(rest))
 	authority, _, _ := strings.Cut(rest[from:], "/")
 	masked := rest
-	if at := strings.LastIndexByte(authority, '@'); at >= 0 && !onlyVariables(authority[:at]) {
+	if at := strings.LastIndexByte(authority, '@'); at > 0 && !onlyVariables(authority[:at]) {
 		masked = rest[:from] + mask + rest[from+at:]
 	}
 	if hasQuery {
@@ -196,6 +228,16 @@ func maskURL(raw string) string {
 		masked += "#" + mask
 	}
 	return masked
+}
+
+// schemeOf gives what stands in front of a URL's host: all up to "://", or what
+// was meant so and lacks a character or has one more.
+func schemeOf(raw string) string {
+	if i := strings.Index(raw, "://"); i >= 0 {
+		rest := raw[i+len("://"):]
+		return raw[:len(raw)-len(strings.TrimLeft(rest, "/"))]
+	}
+	return regexp.MustCompile(`^\s*(?:\w[\w+.-]*:?)?/+`).FindString(raw)
 }
 
 func maskQuery(query string) string {

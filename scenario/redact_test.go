@@ -17,6 +17,11 @@ func TestARedactedURLKeepsWhatIsNotSecret(t *testing.T) {
 		"wss://bob:hunter2@h:1/a":        "wss://***@h:1/a",
 		"wss://hunter2@h":                "wss://***@h",
 		"wss://a@b:c@h/@me":              "wss://***@h/@me",
+		"ws:/bob:hunter2@h:1/a":          "ws:/***@h:1/a",
+		"ws//bob:hunter2@h":              "ws//***@h",
+		"ws:bob:hunter2@h":               "***@h",
+		"ws:///bob:hunter2@h":            "ws:///***@h",
+		"/bob:hunter2@h":                 "/***@h",
 		"wss://${USER}:${PASS}@h":        "wss://${USER}:${PASS}@h",
 		"wss://bob:${PASS}@h":            "wss://***@h",
 		"ws://h/?token=abc&user=x":       "ws://h/?token=***&user=x",
@@ -125,6 +130,7 @@ func TestARedactedPlanHoldsNoSecretAndCanBeUsedAgain(t *testing.T) {
 	plan.OnOpen[0].Send = `{"password":"hunter2"}`
 	plan.Closes.Mix[3].Trigger.HTTP = "GET http://bob:hunter2@h/?key=hunter2"
 	plan.Closes.Mix[4].Trigger.Exec = "curl -u bob:hunter2 --token hunter2 http://h/?key=hunter2"
+	plan.Watch.Sources = []string{"port:9000", " http://bob:hunter2@h/metrics?token=hunter2&x=1", "pidfile:/run/a@b?key=1"}
 	if err := plan.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +146,9 @@ func TestARedactedPlanHoldsNoSecretAndCanBeUsedAgain(t *testing.T) {
 	}
 	if want := []string{"chat", "***2", "***3", "***4"}; !reflect.DeepEqual(redacted.Target.Subprotocols, want) {
 		t.Errorf("subprotocols are %q", redacted.Target.Subprotocols)
+	}
+	if want := []string{"port:9000", " http://***@h/metrics?token=***&x=1", "pidfile:/run/a@b?key=1"}; !reflect.DeepEqual(redacted.Watch.Sources, want) {
+		t.Errorf("sources are %q", redacted.Watch.Sources)
 	}
 	if redacted.Target.TLS != plan.Target.TLS {
 		t.Errorf("paths of TLS files became %+v", redacted.Target.TLS)
@@ -164,16 +173,18 @@ func TestSecretsAreTheTextsThatRedactedMasks(t *testing.T) {
 	p.Closes.Mix[0].Trigger = scenario.Trigger{Send: "close token=sesame3"} // of another mode, and secret all the same
 	p.Closes.Mix[1].Trigger = scenario.Trigger{HTTP: "PUT http://admin:sesame4@kicker/?key=sesame5&user={{n}}"}
 	p.Closes.Mix[2].Trigger = scenario.Trigger{Exec: "KEY=sesame6 kick --token 'sesame7 x' -u root:sesame8 --signal TERM http://api:sesame9@h/ $(all)"}
+	p.Watch.Sources = []string{"pidfile:/run/who@pidfile", " https://watcher:sesame10@h/metrics?token=sesame11"}
 	got := p.Secrets()
 	for _, want := range []string{
 		"Bearer abcdef", "abcdef", "a b c", "a%20b%20c", "pa55word", "me:pa55word", "sesame1", "sesame2", "sesame3",
 		"admin:sesame4", "sesame4", "sesame5", "sesame6", "sesame7 x", "root:sesame8", "sesame8", "api:sesame9", "sesame9",
+		"watcher:sesame10", "sesame10", "sesame11",
 	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("%q is missing in %q", want, got)
 		}
 	}
-	for _, not := range []string{"lobby", "no", "host", "{{n}}-secret", "login", "kicker", "TERM", "$(all)"} {
+	for _, not := range []string{"lobby", "no", "host", "{{n}}-secret", "login", "kicker", "TERM", "$(all)", "/run/who"} {
 		if slices.Contains(got, not) {
 			t.Errorf("%q is no secret to hide", not)
 		}

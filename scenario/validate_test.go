@@ -76,6 +76,7 @@ func TestAnAddressToConnectToIsAHostAndAPort(t *testing.T) {
 	checkRefusals(t, []refusal{
 		{func(p *scenario.Plan) { p.Target.ConnectTo = "h:1" },
 			`target.connect_to: has no use without target.url, got "h:1" (set target.url, or remove this)`},
+		{connectTo("bob:hunter2@h:80"), `target.connect_to: is not host:port, got "***" ` + remedy},
 		{connectTo("h"), `target.connect_to: is not host:port, got "h" ` + remedy},
 		{connectTo(":80"), `target.connect_to: is not host:port, got ":80" ` + remedy},
 		{connectTo("::1:80"), `target.connect_to: is not host:port, got "::1:80" ` + remedy},
