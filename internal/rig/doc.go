@@ -3,7 +3,7 @@
 // hold.
 //
 //	Check   what of it cannot be, before anything opens
-//	Begin   the relay listens, the watch has seen both at rest, the conductor
+//	Begin   the watch has seen both at rest, the relay listens, the conductor
 //	        waits for the run's clock; plan and options of the run are changed
 //	        so that it goes by all three
 //	Tick    each interval: how far the run is, for the watch
