@@ -94,28 +94,23 @@ func (c *connection) open(ctx context.Context) *wire.OpenError {
 	c.hs.Local = e.local(c.lc.N)
 	c.hs.Withhold = withholds(c.plan)
 	c.hs.Record = e.tracer.events(c.lc.N)
-	target := e.request(c.lc)
-	lib, _, err := websocket.Dial(context.Background(), target.url, &websocket.DialOptions{
-		HTTPClient:      &http.Client{Transport: &c.hs},
-		HTTPHeader:      target.header,
-		Host:            target.host,
-		Subprotocols:    e.plan.Target.Subprotocols,
-		CompressionMode: websocket.CompressionDisabled,
-	})
-	if err != nil {
-		if c.hs.Tap != nil {
-			c.hs.Tap.Shut()
-		}
-		if oe, ok := errors.AsType[*wire.OpenError](err); ok {
-			return oe
-		}
-		return &wire.OpenError{Reason: "upgrade", Err: err}
+	req, err := e.request(c.lc)
+	if err == nil {
+		err = c.hs.Open(req)
 	}
-	lib.SetReadLimit(-1)
-	c.lib, c.tap = lib, c.hs.Tap
-	c.opened = c.hs.Answered.At
+	if err != nil {
+		return err
+	}
+	c.tap, c.opened = c.hs.Tap, c.hs.Answered.At
 	if e.echo {
 		c.tap.ExpectEcho(e.opt.RunID, c.lc.N)
+	}
+	if !c.speaks() {
+		return nil
+	}
+	if err := c.engage(); err != nil {
+		c.tap.Shut()
+		return &wire.OpenError{Reason: "upgrade", Err: err}
 	}
 	if err := c.dialogue(ctx); err != nil {
 		c.lib.CloseNow()
@@ -125,6 +120,30 @@ func (c *connection) open(ctx context.Context) *wire.OpenError {
 		}
 		return &wire.OpenError{Reason: "on-open", Err: err}
 	}
+	return nil
+}
+
+// speaks reports whether the client library has something to do from the
+// beginning: messages, or the probe behind the close.
+func (c *connection) speaks() bool {
+	plan := c.shard.e.plan
+	return len(plan.OnOpen) > 0 || plan.Traffic.Every > 0 || c.probed()
+}
+
+// engage hands the connection to the client library. A connection that only
+// waits for its close does without: half of its memory and a third of its CPU
+// time would be the library's, which would have nothing to say.
+func (c *connection) engage() error {
+	lib, _, err := websocket.Dial(context.Background(), "ws://engaged", &websocket.DialOptions{
+		HTTPClient:      &http.Client{Transport: &c.hs},
+		Subprotocols:    c.shard.e.plan.Target.Subprotocols,
+		CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return err
+	}
+	lib.SetReadLimit(-1)
+	c.lib = lib
 	return nil
 }
 
@@ -190,9 +209,15 @@ func (c *connection) hold() {
 	}
 }
 
-// receive runs the library's receive loop until the library is through with
-// the connection, or let go.
+// receive reads until there is nothing more to read for the library, or for
+// who waits for a Close: the owner's own reads follow. The library is engaged as
+// soon as there is something for it.
 func (c *connection) receive() {
+	if c.lib == nil {
+		if c.readErr = c.tap.Await(); !errors.Is(c.readErr, wire.ErrEngage) || !c.join() {
+			return
+		}
+	}
 	ctx := context.Background() // a deadline here would cut TCP
 	for {
 		_, r, err := c.lib.Reader(ctx)
@@ -204,6 +229,17 @@ func (c *connection) receive() {
 			return
 		}
 	}
+}
+
+// join engages the library on a connection that is held. Behind the own step it
+// has no part in the connection any more.
+func (c *connection) join() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage == held {
+		c.readErr = c.engage()
+	}
+	return c.lib != nil
 }
 
 // interrupt ends every wait of the connection: the run is over.
@@ -240,6 +276,7 @@ func (c *connection) beginClose(planned time.Duration, forward bool) bool {
 		c.tap.LetGo() // the owner wakes and makes the cut
 	case c.plan.Trigger.Wait && !c.released():
 		c.begunWaiting(planned)
+	case c.closedAtOnce():
 	default:
 		c.closer, c.stop = make(chan struct{}), make(chan struct{})
 		if c.interrupted {
@@ -247,6 +284,25 @@ func (c *connection) beginClose(planned time.Duration, forward bool) bool {
 		}
 		c.shard.e.crew.do(c.close)
 	}
+	return true
+}
+
+// closedAtOnce takes the own step of a connection without a library where that
+// is a Close and needs no wait: no goroutine has to be woken for it, and the
+// Close leaves that much nearer to its time. It is called with the mutex held.
+func (c *connection) closedAtOnce() bool {
+	mode := c.plan.Mode
+	if c.lib != nil || c.interrupted || mode != scenario.Active && mode != scenario.Output {
+		return false
+	}
+	now := c.shard.e.tb.Now()
+	done, err := c.tap.TryClose(c.plan.Code, c.plan.Reason)
+	if !done {
+		return false
+	}
+	c.tap.SetDeadline(now + c.shard.e.plan.Limits.Close)
+	c.step, c.closeErr = wire.UserInstant(now), err
+	c.refuse(err)
 	return true
 }
 

@@ -44,7 +44,12 @@ func (c *connection) ownStep(limit time.Duration) error {
 	}
 	switch plan := c.plan; plan.Mode {
 	case scenario.Active:
-		err := c.lib.Close(websocket.StatusCode(plan.Code), plan.Reason)
+		var err error
+		if c.lib != nil {
+			err = c.lib.Close(websocket.StatusCode(plan.Code), plan.Reason)
+		} else {
+			err = c.tap.WriteClose(plan.Code, plan.Reason, limit)
+		}
 		c.refuse(err)
 		return err
 	case scenario.Output:
@@ -182,8 +187,12 @@ func (c *connection) pull(limit time.Duration) error {
 		err = c.tap.WriteRaw(violation(t.Violate), limit)
 	default:
 		c.triggered(wire.UserInstant(c.shard.e.tb.Now()))
-		order := scenario.Expand(t.Send, c.lc.N)
-		err = c.lib.Write(context.Background(), websocket.MessageText, []byte(order))
+		order := []byte(scenario.Expand(t.Send, c.lc.N))
+		if c.lib != nil {
+			err = c.lib.Write(context.Background(), websocket.MessageText, order)
+		} else {
+			err = c.tap.WriteText(order, limit)
+		}
 		c.refuse(err)
 	}
 	c.mu.Lock()

@@ -28,7 +28,7 @@ func (c *connection) count(e *verdict.Evidence) {
 		o.Forward = c.forward
 		o.Messages.Skipped = c.skipped.Load()
 		verdict.Attribute(&o, e, c.refused.Load())
-		if c.lc.N*goldenRatio>>60 == 0 {
+		if c.probed() && c.lib != nil {
 			c.probe(&o)
 		}
 	}
@@ -138,6 +138,9 @@ func firstEnd(ev *verdict.Evidence) string {
 // spread evenly, also over the slots of one shard. The probes take one
 // connection in 16.
 const goldenRatio = 0x9E3779B97F4A7C15
+
+// probed reports whether the connection is one of those.
+func (c *connection) probed() bool { return c.lc.N*goldenRatio>>60 == 0 }
 
 // probe asks the library, after the close, for one write and one read. Both
 // must be refused; one that succeeds is a fault of the client library.

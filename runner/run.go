@@ -247,11 +247,10 @@ type engine struct {
 	tb     *wire.Timebase
 	dialer *wire.Dialer
 
-	base      []request // by entry of the mix
-	templated bool
-	sources   []netip.Addr
-	echo      bool
-	slots     int // of this process' shard
+	base    []request // by entry of the mix
+	sources []netip.Addr
+	echo    bool
+	slots   int // of this process' shard
 
 	shards  []*shard
 	paced   *paced

@@ -37,11 +37,13 @@ func (c *connection) proceed(s *situation, e *verdict.Evidence, buf []byte) (set
 		c.cut()
 		return true
 	case actAnswer:
-		code := tr.PeerCode
+		code, reason := tr.PeerCode, ""
 		if tr.Rule != wire.NoRule && tr.Rule != wire.RuleForeignMessage {
 			code = codeProtocolError
+		} else if !c.hs.Withhold {
+			reason = tr.PeerReason // as the library answers
 		}
-		return c.write(e, code, "", do.limit)
+		return c.write(e, code, reason, do.limit)
 	case actClose:
 		return c.write(e, c.plan.Code, c.plan.Reason, do.limit)
 	case actPause:
@@ -99,7 +101,9 @@ func (c *connection) settle(e *verdict.Evidence, s *situation, buf []byte) {
 	if c.closer != nil {
 		<-c.closer
 	}
-	c.lib.CloseNow() // the wire has the verdict; the library's is not asked
+	if c.lib != nil {
+		c.lib.CloseNow() // the wire has the verdict; the library's is not asked
+	}
 	tr := c.tap.Trace()
 	if tr.Ending == wire.FIN {
 		c.tap.Confirm(c.shard.e.tb.Now() + s.fin)

@@ -35,14 +35,22 @@ type request struct {
 	url    string
 	host   string
 	header http.Header
+
+	ready *wire.Request // nil where it is another one for each connection
+	err   *wire.OpenError
 }
 
 // prepare builds the parts of the requests that all connections share, one per
-// entry of the mix. Headers with {{n}} are made per connection.
+// entry of the mix. Those with {{n}} are made per connection.
 func (e *engine) prepare() {
+	templated := false
+	for _, s := range append([]string{e.plan.Target.URL}, e.plan.Target.Headers...) {
+		templated = templated || scenario.Expand(s, 0) != s
+	}
 	e.base = make([]request, len(e.plan.Closes.Mix))
 	for i, entry := range e.plan.Closes.Mix {
-		r := request{url: e.plan.Target.URL, header: http.Header{ModeHeader: {string(entry.Mode)}}}
+		r := &e.base[i]
+		r.url, r.header = e.plan.Target.URL, http.Header{ModeHeader: {string(entry.Mode)}}
 		for _, line := range e.plan.Target.Headers {
 			name, value, _ := strings.Cut(line, ":")
 			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
@@ -52,31 +60,29 @@ func (e *engine) prepare() {
 			}
 			r.header.Add(name, value)
 		}
-		e.base[i] = r
-	}
-	for _, s := range append([]string{e.plan.Target.URL}, e.plan.Target.Headers...) {
-		e.templated = e.templated || scenario.Expand(s, 0) != s
+		if !templated {
+			r.ready, r.err = wire.NewRequest(r.url, r.host, r.header, e.plan.Target.Subprotocols)
+		}
 	}
 }
 
-// request is what connection n asks with.
-func (e *engine) request(lc scenario.Lifecycle) request {
-	r := e.base[lc.Entry]
-	if e.opt.Settled != nil {
-		r.header = r.header.Clone()
-		r.header.Set(IDHeader, fmt.Sprintf("%08x/%d", e.opt.RunID, lc.N))
-	}
-	if !e.templated {
-		return r
-	}
-	r.url, r.host = scenario.Expand(r.url, lc.N), scenario.Expand(r.host, lc.N)
-	r.header = r.header.Clone()
-	for _, values := range r.header {
-		for i, v := range values {
-			values[i] = scenario.Expand(v, lc.N)
+// request is what the connection asks with.
+func (e *engine) request(lc scenario.Lifecycle) (*wire.Request, *wire.OpenError) {
+	base := &e.base[lc.Entry]
+	req, err := base.ready, base.err
+	if req == nil && err == nil {
+		header := base.header.Clone()
+		for _, values := range header {
+			for i, v := range values {
+				values[i] = scenario.Expand(v, lc.N)
+			}
 		}
+		req, err = wire.NewRequest(scenario.Expand(base.url, lc.N), scenario.Expand(base.host, lc.N), header, e.plan.Target.Subprotocols)
 	}
-	return r
+	if err == nil && e.opt.Settled != nil {
+		req = req.With(IDHeader, fmt.Sprintf("%08x/%d", e.opt.RunID, lc.N))
+	}
+	return req, err
 }
 
 // maxSources bounds the loopback addresses that a run rotates by itself.

@@ -4,14 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha1"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,81 +21,56 @@ const maxAnswer = 64 << 10
 // heads holds buffers for requests and the heads of answers.
 var heads = sync.Pool{New: func() any { return new([4096]byte) }}
 
-// upgrade sends the request and judges the response. rest is what the peer
-// sent behind it.
-func (h *Handshake) upgrade(req *http.Request, sock *socket, conn net.Conn) (_ *http.Response, rest []byte, err error) {
+// upgrade sends the request and judges the answer. rest is what the peer sent
+// behind it.
+func (h *Handshake) upgrade(r *Request, sock *socket, conn net.Conn) (rest []byte, err error) {
 	tb := h.Dialer.Timebase
 	h.Asked = UserInstant(tb.Now())
 	conn.SetDeadline(tb.Time(h.Asked.At + h.Dialer.Upgrade))
 	if !h.begin(func() { conn.SetDeadline(past) }) {
-		return nil, nil, context.Canceled
+		return nil, context.Canceled
 	}
 	buf := heads.Get().(*[4096]byte)
 	defer heads.Put(buf)
-	if _, err := conn.Write(appendRequest(buf[:0], req)); err != nil {
-		return nil, nil, openError("upgrade", err)
+	text, key := r.appendTo(buf[:0])
+	if _, err := conn.Write(text); err != nil {
+		return nil, openError("upgrade", err)
 	}
-	resp, rest, err := h.answer(req, sock, conn, buf[:])
+	// The answer is read over the request, so what it must accept is made first.
+	accept := acceptOf(key)
+	a, rest, err := h.answer(sock, conn, buf[:])
 	if err == nil {
-		err = judge(req, resp)
+		err = a.judge(accept[:], r.offered)
 	}
 	if err == nil {
+		h.Protocol = string(a.protocol)
 		err = conn.SetDeadline(time.Time{})
 	}
-	return resp, rest, err
+	return rest, err
 }
 
-// appendRequest renders the upgrade request.
-func appendRequest(dst []byte, req *http.Request) []byte {
-	host := req.Host
-	if host == "" {
-		host = req.URL.Host
-	}
-	dst = append(dst, "GET "...)
-	dst = append(dst, req.URL.RequestURI()...)
-	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(dst, host...)
-	var room [16]string
-	names := room[:0]
-	for name := range req.Header {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		for _, value := range req.Header[name] {
-			dst = append(dst, "\r\n"...)
-			dst = append(dst, name...)
-			dst = append(dst, ": "...)
-			dst = append(dst, newlines.Replace(value)...)
-		}
-	}
-	return append(dst, "\r\n\r\n"...)
+// An answer is what a handshake looks at in a 101: the values of five headers.
+type answer struct {
+	upgrade, connection, accept, protocol, extensions []byte
 }
 
-// newlines keeps a value from ending its line.
-var newlines = strings.NewReplacer("\r", " ", "\n", " ")
-
-// answer reads the response. An ordinary 101 is read here; everything else is
-// net/http's to read.
-func (h *Handshake) answer(req *http.Request, sock *socket, conn net.Conn, buf []byte) (*http.Response, []byte, error) {
+// answer reads the answer. An ordinary 101 is read here, and its values stay in
+// buf; everything else is net/http's to read, and what is no 101 is an error.
+func (h *Handshake) answer(sock *socket, conn net.Conn, buf []byte) (a answer, rest []byte, err error) {
 	n := 0
 	for n < len(buf) {
 		m, err := conn.Read(buf[n:])
 		n += m
 		h.Answered = sock.last
 		if err != nil && m == 0 { // TLS may return its end with the last bytes
-			return nil, nil, responseError(err)
+			return a, nil, responseError(err)
 		}
 		if !ordinary(buf[:n]) {
 			break
 		}
 		if end := bytes.Index(buf[:n], blankLine); end >= 0 {
-			if header, ok := parseHeader(buf[:end]); ok {
-				rest := bytes.Clone(buf[end+len(blankLine) : n])
-				return &http.Response{
-					Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols,
-					Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header, Request: req,
-				}, rest, nil
+			if a, ok := parseAnswer(buf[:end]); ok {
+				return a, bytes.Clone(buf[end+len(blankLine) : n]), nil
 			}
 			break
 		}
@@ -107,17 +79,24 @@ func (h *Handshake) answer(req *http.Request, sock *socket, conn net.Conn, buf [
 		}
 	}
 	bounded := &io.LimitedReader{R: conn, N: maxAnswer - int64(n)}
-	br := bufio.NewReader(io.MultiReader(bytes.NewReader(buf[:n]), bounded))
-	resp, err := http.ReadResponse(br, req)
+	br := bufio.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(buf[:n])), bounded))
+	resp, err := http.ReadResponse(br, &http.Request{Method: http.MethodGet})
 	h.Answered = sock.last
 	switch {
 	case err != nil && bounded.N == 0:
-		return nil, nil, &OpenError{Reason: "malformed", Err: fmt.Errorf("upgrade: the answer's header is longer than %d bytes", maxAnswer)}
+		return a, nil, &OpenError{Reason: "malformed", Err: fmt.Errorf("upgrade: the answer's header is longer than %d bytes", maxAnswer)}
 	case err != nil:
-		return nil, nil, responseError(err)
+		return a, nil, responseError(err)
+	case resp.StatusCode != http.StatusSwitchingProtocols:
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
+		return a, nil, refusal(statusReason(resp.StatusCode), "the server answered %s instead of 101: %q", resp.Status, body)
 	}
-	rest, _ := br.Peek(br.Buffered())
-	return resp, bytes.Clone(rest), nil
+	rest, _ = br.Peek(br.Buffered())
+	joined := func(name string) []byte { return []byte(strings.Join(resp.Header[name], ", ")) }
+	return answer{
+		joined("Upgrade"), joined("Connection"), joined("Sec-Websocket-Accept"),
+		joined("Sec-Websocket-Protocol"), joined("Sec-Websocket-Extensions"),
+	}, bytes.Clone(rest), nil
 }
 
 var (
@@ -133,32 +112,51 @@ func ordinary(p []byte) bool {
 	return bytes.Equal(p[:n], statusLine[:n])
 }
 
-// parseHeader reads the head of a 101, its blank line cut off, as far as a
-// WebSocket handshake looks at it. It is not ok for a head that needs a closer
-// look.
-func parseHeader(head []byte) (header http.Header, ok bool) {
+// parseAnswer reads the head of a 101, its blank line cut off. It is not ok for
+// a head that needs a closer look.
+func parseAnswer(head []byte) (a answer, ok bool) {
 	_, head, ok = bytes.Cut(head, lineEnd)
-	header = make(http.Header, 4)
-	for line := range bytes.SplitSeq(head, lineEnd) {
-		if !ok {
-			break
-		}
+	for ok && len(head) > 0 {
+		var line []byte
+		line, head, _ = bytes.Cut(head, lineEnd)
 		name, value, colon := bytes.Cut(line, []byte(":"))
 		if !colon || len(name) == 0 || bytes.ContainsFunc(name, notInName) || bytes.ContainsFunc(value, notInValue) {
-			return nil, false
+			return a, false
 		}
-		if bytes.EqualFold(name, []byte("Transfer-Encoding")) || bytes.EqualFold(name, []byte("Content-Length")) {
-			return nil, false // a 101 has no body to frame (RFC 9110 section 15.2)
-		}
-		for _, known := range [...]string{
-			"Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions",
-		} {
-			if len(name) == len(known) && strings.EqualFold(string(name), known) {
-				header[known] = append(header[known], string(bytes.TrimSpace(value)))
+		if to := a.value(name); to != nil {
+			if *to != nil {
+				return a, false // it stands twice
 			}
+			if *to = bytes.TrimSpace(value); *to == nil {
+				*to = []byte{} // it stands there all the same
+			}
+		} else if is(name, "Transfer-Encoding") || is(name, "Content-Length") {
+			return a, false // a 101 has no body to frame (RFC 9110 section 15.2)
 		}
 	}
-	return header, ok
+	return a, ok
+}
+
+// value is where the value of a header is kept, nil for one that is not.
+func (a *answer) value(name []byte) *[]byte {
+	switch {
+	case is(name, "Upgrade"):
+		return &a.upgrade
+	case is(name, "Connection"):
+		return &a.connection
+	case is(name, "Sec-WebSocket-Accept"):
+		return &a.accept
+	case is(name, "Sec-WebSocket-Protocol"):
+		return &a.protocol
+	case is(name, "Sec-WebSocket-Extensions"):
+		return &a.extensions
+	}
+	return nil
+}
+
+// is compares names, which have no case.
+func is(name []byte, known string) bool {
+	return len(name) == len(known) && strings.EqualFold(string(name), known)
 }
 
 // notInName reports whether r makes the name of a header uncommon.
@@ -182,57 +180,35 @@ func responseError(err error) *OpenError {
 	return oe
 }
 
-// judge applies RFC 6455 section 4.1: what a client must check of the response
-// before the connection is a WebSocket.
-func judge(req *http.Request, resp *http.Response) error {
-	refuse := func(reason, format string, args ...any) error {
-		return &OpenError{Reason: reason, Err: fmt.Errorf(format, args...)}
-	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
-		return refuse(statusReason(resp.StatusCode), "the server answered %s instead of 101: %q", resp.Status, body)
-	}
-	if !hasToken(resp.Header, "Upgrade", "websocket") {
-		return refuse("bad-upgrade", "the Upgrade header is %q, not websocket", resp.Header.Get("Upgrade"))
-	}
-	if !hasToken(resp.Header, "Connection", "upgrade") {
-		return refuse("bad-connection", "the Connection header is %q, without upgrade", resp.Header.Get("Connection"))
-	}
-	if got, want := first(resp.Header["Sec-Websocket-Accept"]), Accept(first(req.Header["Sec-Websocket-Key"])); got != want {
-		return refuse("bad-accept", "the Sec-WebSocket-Accept header is %q, not %q", got, want)
-	}
-	if ext := strings.Join(resp.Header["Sec-Websocket-Extensions"], ""); ext != "" {
-		return refuse("bad-extension", "the server chose extension %q; none was offered", ext)
-	}
-	if got := first(resp.Header["Sec-Websocket-Protocol"]); got != "" && !hasToken(req.Header, "Sec-Websocket-Protocol", got) {
-		return refuse("bad-subprotocol", "the server chose subprotocol %q; it was not offered", got)
+// judge applies RFC 6455 section 4.1: what a client must check of a 101 before
+// the connection is a WebSocket. accept is what the key asks for.
+func (a *answer) judge(accept []byte, offered string) error {
+	switch {
+	case !hasToken(a.upgrade, "websocket"):
+		return refusal("bad-upgrade", "the Upgrade header is %q, not websocket", a.upgrade)
+	case !hasToken(a.connection, "upgrade"):
+		return refusal("bad-connection", "the Connection header is %q, without upgrade", a.connection)
+	case !bytes.Equal(a.accept, accept):
+		return refusal("bad-accept", "the Sec-WebSocket-Accept header is %q, not %q", a.accept, accept)
+	case len(a.extensions) > 0:
+		return refusal("bad-extension", "the server chose extension %q; none was offered", a.extensions)
+	case len(a.protocol) > 0 && !hasToken([]byte(offered), string(a.protocol)):
+		return refusal("bad-subprotocol", "the server chose subprotocol %q; it was not offered", a.protocol)
 	}
 	return nil
 }
 
-// first is the first of a header's values, "" for none.
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
+// refusal is the error for an answer that opens no WebSocket.
+func refusal(reason, format string, args ...any) *OpenError {
+	return &OpenError{Reason: reason, Err: fmt.Errorf(format, args...)}
 }
 
-// hasToken looks for a token in the header of a canonical key.
-func hasToken(h http.Header, key, token string) bool {
-	for _, line := range h[key] {
-		for part := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(part), token) {
-				return true
-			}
+// hasToken looks for a token in a header's list.
+func hasToken(list []byte, token string) bool {
+	for part := range bytes.SplitSeq(list, []byte(",")) {
+		if is(bytes.TrimSpace(part), token) {
+			return true
 		}
 	}
 	return false
-}
-
-// Accept is the Sec-WebSocket-Accept value that answers key (RFC 6455 section
-// 4.2.2).
-func Accept(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -3,9 +3,87 @@ package wire
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"time"
 )
+
+// Next reads for the owner: from now on the library's reads are refused. It
+// waits, until the offset limit at most, for bytes of the peer and feeds
+// them to the Teardown. It returns nil when bytes came, io.EOF or the socket's
+// error when the connection has ended, os.ErrDeadlineExceeded at the limit and
+// ErrInterrupted. At the limit it looks once more at what has already arrived:
+// a busy process is late, the kernel's stamps are not.
+func (t *Tap) Next(buf []byte, limit time.Duration) error {
+	t.mu.Lock()
+	switch {
+	case t.interrupted:
+		t.mu.Unlock()
+		return ErrInterrupted
+	case len(t.pre) > 0:
+		t.owned = true
+		t.observe(t.pre, t.preAt)
+		t.pre = nil
+		t.mu.Unlock()
+		return nil
+	}
+	t.owned = true
+	for t.inRead { // of the library, in another call than the one that has failed
+		if !t.wokenRead {
+			t.wokenRead = true
+			t.arm(past)
+		}
+		t.idle.Wait()
+	}
+	if t.interrupted {
+		t.mu.Unlock()
+		return ErrInterrupted
+	}
+	t.inNext = true
+	t.arm(t.tb.Time(limit))
+	conn := t.conn
+	if t.td.Trace.Notify.Set() {
+		conn = t.sock // TLS has nothing more to say; the FIN is still to come
+	}
+	t.mu.Unlock()
+
+	n, err := conn.Read(buf)
+	if errors.Is(err, os.ErrDeadlineExceeded) && n == 0 {
+		n, err = t.lastLook(conn, buf)
+	}
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.inNext = false
+	if conn == t.conn {
+		t.observe(buf[:n], t.sock.last)
+	}
+	if err != nil {
+		t.ended(err)
+	}
+	switch {
+	case t.td.Trace.Ending != None:
+		return io.EOF
+	case t.interrupted:
+		return ErrInterrupted
+	case errors.Is(err, io.EOF) || n > 0:
+		return nil // a close_notify, or bytes
+	}
+	return err
+}
+
+// lastLook reads what has arrived, without waiting where that can be had: TLS
+// and plain reads need a deadline in the future.
+func (t *Tap) lastLook(conn net.Conn, buf []byte) (int, error) {
+	if conn == net.Conn(t.sock) && t.sock.stamp != nil {
+		return t.sock.tryRead(buf)
+	}
+	t.mu.Lock()
+	t.arm(t.tb.Time(t.tb.Now() + time.Millisecond))
+	t.mu.Unlock()
+	return conn.Read(buf)
+}
 
 // Cut ends the connection without a Close. With reset it sends an RST (linger
 // 0); otherwise a FIN, for which it first takes what has arrived out of the

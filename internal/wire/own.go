@@ -90,6 +90,34 @@ func (t *Tap) WriteClose(code int, reason string, limit time.Duration) error {
 	return t.say(t.ownFrame(OpClose, payload), limit, true, func(p []byte) { t.announce(p) })
 }
 
+// TryClose does what WriteClose does where that needs no wait: on a plain
+// connection of the kernel's that has room, with no write in progress. Otherwise
+// done is false, and nothing is changed or written.
+func (t *Tap) TryClose(code int, reason string) (done bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tr := &t.td.Trace
+	switch {
+	case t.conn != net.Conn(t.sock) || t.sock.stamp == nil:
+		return false, nil
+	case t.inWrite, t.interrupted, t.halfFrame, tr.HalfClose.Set(), !t.out.boundary():
+		return false, nil
+	case tr.OwnClose.Set(), t.over():
+		return true, net.ErrClosed
+	}
+	frame := t.ownFrame(OpClose, AppendClosePayload(make([]byte, 0, 2+len(reason)), code, reason))
+	at, err := t.sock.tryDepart(frame)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return false, nil
+	}
+	// With the mutex held since before the write, what it brings about is not
+	// yet read: so it can be noted behind it.
+	t.silenced, t.td.Trace.Silenced, t.outOwned = true, true, true
+	t.announce(frame)
+	t.closed(at, err)
+	return true, err
+}
+
 // WriteBadClose silences the library and writes bytes that stand for the own
 // Close, whatever they are, as one with this status code. Its errors are those
 // of WriteClose.
@@ -159,6 +187,29 @@ func (t *Tap) stopped() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.interrupted
+}
+
+// WriteText writes a text message for the owner as long as no library has been
+// engaged, and waits for room for it, until the offset limit at most. Once the
+// connection is being closed, by either end, it is net.ErrClosed, and nothing is
+// written; Interrupt ends it with ErrInterrupted.
+func (t *Tap) WriteText(p []byte, limit time.Duration) error {
+	t.mu.Lock()
+	for t.inWrite && !t.refused() { // an answer to a ping
+		t.idle.Wait()
+	}
+	if tr := &t.td.Trace; t.refused() || tr.OwnClose.Set() || tr.PeerClose.Set() {
+		t.mu.Unlock()
+		return net.ErrClosed
+	}
+	t.conn.SetWriteDeadline(t.tb.Time(limit))
+	frame := t.ownFrame(OpText, p)
+	t.announce(frame)
+	_, err := t.write(frame, false)
+	if err != nil && t.stopped() {
+		return ErrInterrupted
+	}
+	return err
 }
 
 // Ping writes a ping, unless a write is in progress or the library stands
@@ -248,25 +299,38 @@ func (t *Tap) write(p []byte, closing bool) (int, error) {
 		t.wokenWrite = false
 		t.conn.SetWriteDeadline(time.Time{})
 	}
-	if err != nil {
-		t.halfFrame = true
-		t.sock.took(err)
-	}
 	if closing {
-		t.td.departed(t.sock.departed())
-		kind := CloseDone
-		if err != nil {
-			kind = CloseFailed
-		}
-		now := t.tb.Now()
-		t.td.Step(Event{Kind: kind, Dir: Out, At: UserInstant(now), Seen: now})
-		if err == nil && t.td.Trace.Ending == FIN {
-			t.sock.unacked = true // nobody has looked since
-		}
+		t.closed(t.sock.departed(), err)
+	} else {
+		t.failed(err)
 	}
 	t.idle.Broadcast()
 	t.mu.Unlock()
 	return n, err
+}
+
+// closed notes how the write of an own Close ended that was handed to the
+// kernel at the offset, 0 where that is not known.
+func (t *Tap) closed(at time.Duration, err error) {
+	t.failed(err)
+	t.td.departed(at)
+	kind := CloseDone
+	if err != nil {
+		kind = CloseFailed
+	}
+	now := t.tb.Now()
+	t.td.Step(Event{Kind: kind, Dir: Out, At: UserInstant(now), Seen: now})
+	if err == nil && t.td.Trace.Ending == FIN {
+		t.sock.unacked = true // nobody has looked since
+	}
+}
+
+// failed notes a write that failed.
+func (t *Tap) failed(err error) {
+	if err != nil {
+		t.halfFrame = true
+		t.sock.took(err)
+	}
 }
 
 // announce feeds outgoing frames to the decoder before they are written and

@@ -104,6 +104,14 @@ func (s *socket) departed() time.Duration {
 	return time.Duration(s.departure.Load())
 }
 
+// tryDepart writes p, which has the own Close in it, without waiting, on a
+// socket with stamps. It gives the offset at which p was handed to the kernel.
+func (s *socket) tryDepart(p []byte) (at time.Duration, err error) {
+	err = s.stamp.tryDepart(p, func() { at = s.tb.Now() })
+	s.tell(err)
+	return at, s.own(err)
+}
+
 // Close implements net.Conn. It ends whatever is inside the socket.
 func (s *socket) Close() error {
 	s.closed.Store(true)

@@ -118,6 +118,27 @@ func (s *stamper) depart(p []byte, leaving func()) (n int, err error) {
 	return n, cmpErr(err, cerr)
 }
 
+// tryDepart is a depart that does not wait: without room for anything it fails
+// with os.ErrDeadlineExceeded, and with io.ErrShortWrite where there was room for
+// a part.
+func (s *stamper) tryDepart(p []byte, leaving func()) error {
+	var err error
+	cerr := s.raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0)
+		leaving()
+		n, errno := syscall.Write(int(fd), p)
+		switch {
+		case errno == syscall.EAGAIN, errno == syscall.EINTR:
+			err = os.ErrDeadlineExceeded
+		case errno != nil:
+			err = os.NewSyscallError("write", errno)
+		case n < len(p):
+			err = io.ErrShortWrite
+		}
+	})
+	return cmpErr(err, cerr)
+}
+
 // acknowledge sends an acknowledgement that depart delays, and delays the next.
 func (s *stamper) acknowledge() {
 	s.raw.Control(func(fd uintptr) {

@@ -19,6 +19,7 @@ func newStamper(net.Conn) *stamper { return nil }
 func (*stamper) read([]byte) (int, int64, error)    { return 0, 0, errors.ErrUnsupported }
 func (*stamper) tryRead([]byte) (int, int64, error) { return 0, 0, errors.ErrUnsupported }
 func (*stamper) depart([]byte, func()) (int, error) { return 0, errors.ErrUnsupported }
+func (*stamper) tryDepart([]byte, func()) error     { return errors.ErrUnsupported }
 func (*stamper) acknowledge()                       {}
 func (*stamper) facts() (syscall.Errno, uint8, int) { return 0, 0, 0 }
 func (*stamper) unread() int                        { return 0 }

@@ -14,7 +14,10 @@ import (
 // that withholds it.
 var ErrHandover = errors.New("wire: the peer's Close is the owner's to answer")
 
-// ErrInterrupted ends Next after Interrupt.
+// ErrEngage ends Await where the peer has sent what is the library's to read.
+var ErrEngage = errors.New("wire: the peer's message is the library's to read")
+
+// ErrInterrupted ends the owner's waits after Interrupt.
 var ErrInterrupted = errors.New("wire: interrupted")
 
 // A Tap stands between a protocol library and the socket. To the library it is
@@ -36,9 +39,10 @@ type Tap struct {
 	in, out  decoder
 	pre      []byte // read with the response, not yet passed on
 	preAt    Instant
-	aside    bool // the reads of conn do not pass through sock
-	withhold bool // the peer's Close is kept from the library
-	handed   bool // it has come: the library reads no more
+	first    [32]byte // what Await reads into: a Close is small
+	aside    bool     // the reads of conn do not pass through sock
+	withhold bool     // the peer's Close is kept from the library
+	handed   bool     // it has come: the library reads no more
 
 	letGo       bool // the library is refused from now on
 	owned       bool // the owner reads: the library's reads are refused
@@ -285,78 +289,98 @@ func (t *Tap) Interrupt() {
 	}
 }
 
-// Next reads for the owner: from now on the library's reads are refused. It
-// waits, until the offset limit at most, for bytes of the peer and feeds
-// them to the Teardown. It returns nil when bytes came, io.EOF or the socket's
-// error when the connection has ended, os.ErrDeadlineExceeded at the limit and
-// ErrInterrupted. At the limit it looks once more at what has already arrived:
-// a busy process is late, the kernel's stamps are not.
-func (t *Tap) Next(buf []byte, limit time.Duration) error {
-	t.mu.Lock()
-	switch {
-	case t.interrupted:
-		t.mu.Unlock()
-		return ErrInterrupted
-	case len(t.pre) > 0:
-		t.owned = true
-		t.observe(t.pre, t.preAt)
-		t.pre = nil
-		t.mu.Unlock()
-		return nil
-	}
-	t.owned = true
-	for t.inRead { // of the library, in another call than the one that has failed
-		if !t.wokenRead {
-			t.wokenRead = true
-			t.arm(past)
+// Await reads for the owner as long as no library has been engaged: it waits
+// for bytes of the peer that mean something to the owner. A lone ping is
+// answered here, as the library would, and a lone pong is taken note of. Await
+// returns nil when a Close has come, or anything behind an own one, and the
+// error that ended the wait otherwise, as Read does. Where the library is needed
+// it returns ErrEngage; what has come waits for its Read, or for Next.
+func (t *Tap) Await() error {
+	for {
+		t.mu.Lock()
+		switch {
+		case t.interrupted:
+			t.mu.Unlock()
+			return ErrInterrupted
+		case t.letGo:
+			t.mu.Unlock()
+			return net.ErrClosed
+		case len(t.pre) > 0:
+			pre := t.pre
+			t.pre = nil
+			again, err := t.awaited(pre, t.preAt)
+			if again {
+				continue
+			}
+			return err
 		}
-		t.idle.Wait()
-	}
-	if t.interrupted {
+		t.inRead = true
 		t.mu.Unlock()
-		return ErrInterrupted
-	}
-	t.inNext = true
-	t.arm(t.tb.Time(limit))
-	conn := t.conn
-	if t.td.Trace.Notify.Set() {
-		conn = t.sock // TLS has nothing more to say; the FIN is still to come
-	}
-	t.mu.Unlock()
 
-	n, err := conn.Read(buf)
-	if errors.Is(err, os.ErrDeadlineExceeded) && n == 0 {
-		n, err = t.lastLook(conn, buf)
-	}
+		n, err := t.conn.Read(t.first[:])
 
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.inNext = false
-	if conn == t.conn {
-		t.observe(buf[:n], t.sock.last)
+		t.mu.Lock()
+		t.inRead = false
+		if t.wokenRead {
+			t.wokenRead = false
+			t.arm(t.deadline)
+		}
+		if n == 0 {
+			if err != nil {
+				t.ended(err)
+			}
+			t.mu.Unlock()
+			return err
+		}
+		again, engage := t.awaited(t.first[:n], t.sock.last)
+		if err != nil {
+			t.mu.Lock()
+			t.ended(err)
+			t.mu.Unlock()
+			return err
+		}
+		if !again {
+			return engage
+		}
 	}
-	if err != nil {
-		t.ended(err)
-	}
-	switch {
-	case t.td.Trace.Ending != None:
-		return io.EOF
-	case t.interrupted:
-		return ErrInterrupted
-	case errors.Is(err, io.EOF) || n > 0:
-		return nil // a close_notify, or bytes
-	}
-	return err
 }
 
-// lastLook reads what has arrived, without waiting where that can be had: TLS
-// and plain reads need a deadline in the future.
-func (t *Tap) lastLook(conn net.Conn, buf []byte) (int, error) {
-	if conn == net.Conn(t.sock) && t.sock.stamp != nil {
-		return t.sock.tryRead(buf)
+// awaited decides on what Await has read. It is entered with the mutex held and
+// leaves it unlocked.
+func (t *Tap) awaited(p []byte, at Instant) (again bool, err error) {
+	defer t.mu.Unlock()
+	if t.td.Trace.OwnClose.Set() {
+		t.observe(p, at)
+		return false, nil
 	}
-	t.mu.Lock()
-	t.arm(t.tb.Time(t.tb.Now() + time.Millisecond))
-	t.mu.Unlock()
-	return conn.Read(buf)
+	op, body, whole := loneControl(p)
+	if !whole || !t.in.boundary() {
+		t.pre, t.preAt = append([]byte(nil), p...), at
+		return false, ErrEngage
+	}
+	t.observe(p, at)
+	if op == OpPing && !t.refused() && !t.inWrite && t.out.boundary() {
+		frame := t.ownFrame(OpPong, body)
+		t.announce(frame)
+		_, err = t.write(frame, false) // with the mutex unlocked
+		t.mu.Lock()
+	}
+	return op != OpClose, err
+}
+
+// loneControl reports whether p is one whole control frame of a server, without
+// a fault, and which.
+func loneControl(p []byte) (op Opcode, body []byte, ok bool) {
+	if len(p) < 2 || p[0]&^0x0F != bitFin || p[1] > MaxControlPayload || len(p) != 2+int(p[1]) {
+		return 0, nil, false
+	}
+	op, body = Opcode(p[0]&0x0F), p[2:]
+	switch op {
+	case OpPing, OpPong:
+		return op, body, true
+	case OpClose:
+		_, _, rule := parseClosePayload(body)
+		return op, body, rule == NoRule
+	}
+	return op, body, false
 }
