@@ -137,13 +137,23 @@ func otherHistories() []history {
 	}
 }
 
+func TestAHistoryIsPlayedWithTheLibraryAndWithoutIt(t *testing.T) {
+	for n, want := range []bool{true, false, false} {
+		c := connection{lc: scenario.Lifecycle{N: uint64(n)}}
+		if c.probed() != want {
+			t.Errorf("connection %d is probed: %t", n, !want)
+		}
+	}
+}
+
 func TestEveryHistoryEndsInItsClass(t *testing.T) {
 	for _, h := range append(activeHistories(), otherHistories()...) {
 		t.Run(fmt.Sprintf("%s: %s", h.entry.Mode, h.name), func(t *testing.T) { h.check(t) })
 	}
 }
 
-// check plays the history on three connections.
+// check plays the history on three connections, of which the first is probed and
+// so the library's from the beginning, and the others are not.
 func (h *history) check(t *testing.T) {
 	res, err := play(t, once(3, h.entry), h.server)
 	if err != nil {

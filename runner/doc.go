@@ -18,11 +18,14 @@
 //	            interval and merges it into the interval's Summary, then into
 //	            the total
 //
-// The client library speaks the protocol as long as the connection is held. In
-// an active close it also speaks the Close, and in a passive one the answer; in
-// all other modes the owner does, while the library may still be reading: see
-// wire.Tap.Silence. When its part is over - it has seen the peer's Close, or was
-// let go - the owner reads on through the wire.Tap until the connection settles:
+// The client library speaks the protocol where there is something to say or to
+// read beside control frames: messages of the traffic or of an opening dialogue,
+// messages of the server, which engage it when they come, and the probes of one
+// connection in 16. There it speaks the Close of an active close, too, and the
+// answer in a passive one; otherwise the owner does, by the same rules. Each
+// history of the tests is played with and without it. When its part is over - it
+// has seen the peer's Close, or was let go - the owner reads on through the
+// wire.Tap until the connection settles:
 // by its own planned cut, the peer's FIN or RST, limits.close, limits.fin, or
 // the end of the run. An Outcome is computed once, from the trace up to there.
 //

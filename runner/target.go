@@ -88,10 +88,17 @@ func (e *engine) request(lc scenario.Lifecycle) (*wire.Request, *wire.OpenError)
 // maxSources bounds the loopback addresses that a run rotates by itself.
 const maxSources = 64
 
+// crowd is the share of its ports that a source is to have in use: one in so
+// many. The kernel takes every second port first and searches for a free one
+// from where it last was, so that connect takes ten times as long where half of
+// all ports are in use.
+const crowd = 8
+
 // sources are the addresses that connections come from, in turn. A pair of a
 // source and a destination has one range of ports, and a connection this end
 // closed first keeps its port for a minute, so a loopback target, where
-// addresses cost nothing, is given as many as the plan needs.
+// addresses cost nothing, is given as many as the plan needs, with room to
+// spare.
 func sources(plan *scenario.Plan, shard scenario.Shard, portsPerPair int) ([]netip.Addr, error) {
 	var all []netip.Addr
 	for _, text := range plan.Target.LocalAddrs {
@@ -105,7 +112,8 @@ func sources(plan *scenario.Plan, shard scenario.Shard, portsPerPair int) ([]net
 		return all, nil
 	}
 	need := shard.Size(plan.Load.Connections) + portsInTimeWait(plan, shard)
-	n := min((need+portsPerPair-1)/portsPerPair, maxSources)
+	roomy := max(1, portsPerPair/crowd)
+	n := min((need+roomy-1)/roomy, maxSources)
 	if n <= 1 {
 		return nil, nil // the kernel's own choice does
 	}

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"syscall"
 	"testing"
@@ -225,4 +226,62 @@ func TestLinuxSaysWhyACloseCouldNotBeWritten(t *testing.T) {
 	if tr := c.tap.Trace(); !tr.OwnCloseLost || tr.OwnCloseDone {
 		t.Errorf("trace %+v", tr)
 	}
+}
+
+func TestLinuxClosesAtOnceWhereThatNeedsNoWait(t *testing.T) {
+	c := openTCP(t, opening{})
+	before := c.tb.Now()
+	if done, err := c.tap.TryClose(4000, "at once"); !done || err != nil {
+		t.Fatalf("done %t, %v", done, err)
+	}
+	after := c.tb.Now()
+	c.peer.wantClose(4000, "at once")
+	tr := c.wantTrace(CloseSent, None)
+	if at := tr.OwnClose.At; at < before || at > after || !tr.OwnCloseDone || tr.OwnCode != 4000 {
+		t.Errorf("%d at %v, done %t; it was written from %v to %v", tr.OwnCode, at, tr.OwnCloseDone, before, after)
+	}
+	if done, err := c.tap.TryClose(1000, ""); !done || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a second one: done %t, %v", done, err)
+	}
+	if _, err := c.tap.Write(ours(OpText, "too late")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a message behind it: %v", err)
+	}
+	c.peer.send(closing(4000, ""))
+	c.peer.close()
+	c.wantEnding(Closed, FIN)
+}
+
+func TestLinuxDoesNotCloseAtOnceWithoutRoomOrOverTLS(t *testing.T) {
+	c := openTCP(t, opening{})
+	n := c.stuff()
+	if done, err := c.tap.TryClose(1000, ""); done {
+		t.Fatalf("without room: %v", err)
+	}
+	c.wantTrace(Open, None)
+	writing := beside(t, func() error { return c.tap.WriteClose(1001, "later", c.tb.Now()+30*time.Second) })
+	if _, err := io.CopyN(io.Discard, c.peer.br, int64(n)); err != nil {
+		t.Fatal(err)
+	}
+	c.peer.wantClose(1001, "later")
+	if err := writing.wait(); err != nil {
+		t.Fatal(err)
+	}
+
+	secure := openTCP(t, openTLS(t))
+	if done, err := secure.tap.TryClose(1000, ""); done {
+		t.Errorf("over TLS: %v", err)
+	}
+}
+
+func TestLinuxNotesACloseThatMeetsAnRST(t *testing.T) {
+	c := openTCP(t, opening{})
+	c.peer.rst()
+	eventually(t, "the RST is here", func() bool { _, state, _ := c.tap.sock.stamp.facts(); return state == tcpClose })
+	if done, err := c.tap.TryClose(1000, ""); !done || err == nil {
+		t.Fatalf("done %t, %v", done, err)
+	}
+	if tr := c.tap.Trace(); !tr.OwnCloseLost || tr.OwnCloseDone {
+		t.Errorf("it counts as written: %+v", tr)
+	}
+	c.wantEnding(Aborted, RST)
 }

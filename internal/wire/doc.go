@@ -11,9 +11,15 @@
 //	decoder   bytes to frames, wherever the bytes are cut
 //	Teardown  frames and ends to states (.NET WebSocketState) and a Trace
 //
-// A [Dialer] opens connections. Its [Handshake] is an http.RoundTripper for
-// exactly one upgrade: it dials, writes the request, judges the response and
-// hands the Tap to the library as the body of a 101.
+// A [Dialer] opens connections. A [Handshake] is one opening: it dials, writes
+// the [Request] and judges the answer. To the library it is an http.RoundTripper
+// that hands it the Tap as the body of a 101.
+//
+// The library is engaged only when it has something to do. Until then the owner
+// waits by [Tap.Await], which answers pings, and speaks by TryClose and
+// WriteText: an idle connection without a library needs half of the memory, and a
+// lifecycle two thirds of the CPU time. Whatever is more than a lone control
+// frame waits in the Tap for the library, which goes on from there.
 //
 // Closing is decoupled. The library's Close of its connection reaches the Tap
 // while the library holds its own locks, so [Tap.Close] neither closes the
