@@ -239,7 +239,7 @@ func (s *server) statz(ctx context.Context, client *http.Client) (book target.Le
 func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
 	// A server that goes takes its verdicts with it, and what the path cuts the
 	// two ends rightly see otherwise.
-	if j.server == nil || len(j.plan.Drain.Hooks) > 0 || len(j.plan.Faults.Steps) > 0 {
+	if j.server == nil || len(j.Plan.Drain.Hooks) > 0 || len(j.Plan.Faults.Steps) > 0 {
 		return
 	}
 	opt.RunID = rand.Uint32()
@@ -257,10 +257,10 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 	switch {
 	case j.server == nil:
 		return nil
-	case len(j.plan.Faults.Steps) > 0:
+	case len(j.Plan.Faults.Steps) > 0:
 		j.note(j.server.stop())
 		return nil
-	case len(j.plan.Drain.Hooks) > 0:
+	case len(j.Plan.Drain.Hooks) > 0:
 		return j.settleDrained(res)
 	}
 	var silent uint64
@@ -278,7 +278,7 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 	pairs := j.matcher.Pairs()
 	ledger := &result.Ledger{Matched: pairs.Mismatched == 0, Pairs: pairs}
 	if err == nil {
-		sums := books.Compare(j.plan.Closes.Mix, res.Tally, book)
+		sums := books.Compare(j.Plan.Closes.Mix, res.Tally, book)
 		switch {
 		case sums.Matched, pairs.Misbehaved == 0 && res.GivenUp() == 0:
 			ledger = sums
@@ -316,7 +316,7 @@ func (j *job) settleDrained(res *runner.Result) *result.Ledger {
 		j.doubt("own server: it left no ledger to compare with: " + cmp.Or(s.err, err).Error())
 		return nil
 	}
-	ledger := books.Compare(j.plan.Closes.Mix, res.Tally, book)
+	ledger := books.Compare(j.Plan.Closes.Mix, res.Tally, book)
 	if n := res.GivenUp(); !ledger.Matched && n > 0 {
 		j.doubt(fmt.Sprintf("the own server's sums are not compared: this run gave up on %d connections first", n))
 		return nil

@@ -20,9 +20,9 @@ import (
 	"github.com/wsload/wsload/internal/gate/trial"
 	"github.com/wsload/wsload/internal/launch"
 	"github.com/wsload/wsload/internal/report"
+	"github.com/wsload/wsload/internal/settings"
 	"github.com/wsload/wsload/internal/store"
 	"github.com/wsload/wsload/scenario"
-	"github.com/wsload/wsload/scenario/problem"
 )
 
 // mostLogged bounds what is kept of one side's servers, in bytes.
@@ -53,40 +53,25 @@ func gateKeyFlags() [][3]string {
 
 // gateBase is what gate has in place of a plan's defaults: slices that are over
 // within a fifth of a second, and limits that a server that hangs does not stretch far.
-func gateBase() []setting {
+func gateBase() []settings.Setting {
 	mix, err := scenario.ParseMix("active")
 	must(err)
-	var all []setting
+	var all []settings.Setting
 	for key, value := range map[string]any{
 		"load.connections": "140", "load.rate": "1000/s", "hold": "uniform(20ms,60ms)", "closes.mix": mix, "limits.close": "5s",
 	} {
-		all = append(all, setting{key, value, "default of gate"})
+		all = append(all, settings.Setting{Key: key, Value: value, Place: "default of gate"})
 	}
 	return all
 }
 
 // gateFixed is what gate sets, whatever a file says.
-func gateFixed() []setting {
-	return []setting{{"load.duration", "0s", "gate"}, {"load.stages", []any{}, "gate"}, {"load.reconnect", "replace", "gate"}}
-}
-
-// notGated refuses what a gate would leave out in silence.
-func (c *config) notGated() (problems problem.List) {
-	for _, part := range []struct {
-		key       string
-		given     int
-		msg, hint string
-	}{
-		{"faults.steps", len(c.plan.Faults.Steps), "faults come at moments of one run, and a gate loads two servers in short slices", "remove the section, or use wsload run"},
-		{"drain.hooks", len(c.plan.Drain.Hooks), "a drain ends a server, and a gate compares two that stay", "remove the section, or use wsload drain"},
-		{"watch.sources", len(c.plan.Watch.Sources), "a watch looks at one server, and a gate compares two", "remove the section, or use wsload run"},
-		{"gate.rules", len(c.plan.Gate.Rules), "rules judge one run, and a gate compares two servers", "name what is compared with --metric, or give the rules to wsload run"},
-	} {
-		if part.given > 0 {
-			problems = append(problems, problem.Problem{Key: part.key, Msg: part.msg, Hint: part.hint})
-		}
+func gateFixed() []settings.Setting {
+	return []settings.Setting{
+		{Key: "load.duration", Value: "0s", Place: "gate"},
+		{Key: "load.stages", Value: []any{}, Place: "gate"},
+		{Key: "load.reconnect", Value: "replace", Place: "gate"},
 	}
-	return problems
 }
 
 func (a *app) gateCommand() *cobra.Command {
@@ -177,7 +162,7 @@ func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range c.warnings {
+	for _, w := range c.Warnings {
 		a.warn("%s", w)
 	}
 	played, err := f.Match(a.arbiterPlan(c))
@@ -196,7 +181,7 @@ func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
 	defer restore()
 	a.enlargeHeap()
 	if !f.quiet {
-		m.progress.say(f.intent(&c.plan))
+		m.progress.say(f.intent(&c.Plan))
 	}
 	if err := m.files.begin(); err != nil {
 		return failed(fmt.Errorf("write over what is there: %w", err))
@@ -211,8 +196,8 @@ func (a *app) gate(cmd *cobra.Command, f *gateFlags) error {
 }
 
 // arbiterPlan is what the slices of a gate carry out.
-func (a *app) arbiterPlan(c *config) *arbiter.Plan {
-	return &arbiter.Plan{Shown: c.plan, Ready: c.ready, Environ: a.environ, Secrets: c.secrets, Version: readBuild().Version}
+func (a *app) arbiterPlan(c *settings.Config) *arbiter.Plan {
+	return &arbiter.Plan{Shown: c.Plan, Ready: c.Ready, Environ: a.environ, Secrets: c.Secrets, Version: readBuild().Version}
 }
 
 // enlargeHeap makes the collector run less often while times are taken, unless

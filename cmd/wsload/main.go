@@ -16,7 +16,7 @@
 // The flow of a run:
 //
 //	file, environment, flags
-//	   │  config.go   layered by precedence, every problem at once
+//	   │  flags.go    internal/settings: layered by precedence, every problem at once
 //	   ▼
 //	scenario.Plan
 //	   │  child.go    without a target: wsload serve as a child process
@@ -42,11 +42,12 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"github.com/wsload/wsload/internal/settings"
 )
 
 func main() {
@@ -77,8 +78,8 @@ func terminalWidth(fd int) int {
 
 // An app is the process around a command: all that is not in its flags.
 type app struct {
-	args           []string // without the program's name
-	environ        []string // as os.Environ gives it
+	args           []string         // without the program's name
+	environ        settings.Environ // as os.Environ gives it
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	colour         bool           // standard output shows colours
@@ -98,19 +99,8 @@ func (a *app) main() int {
 
 // env returns a variable of the environment, "" when it is not set.
 func (a *app) env(name string) string {
-	value, _ := a.lookupEnv(name)
+	value, _ := a.environ.Lookup(name)
 	return value
-}
-
-// lookupEnv returns a variable of the environment. Where one stands twice the
-// last counts, as it does for a child process.
-func (a *app) lookupEnv(name string) (value string, ok bool) {
-	for _, pair := range a.environ {
-		if n, v, _ := strings.Cut(pair, "="); n == name {
-			value, ok = v, true
-		}
-	}
-	return value, ok
 }
 
 // warn tells of something that does not stop the command.

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/wsload/wsload/internal/proc"
+	"github.com/wsload/wsload/internal/settings"
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/scenario/value"
 )
@@ -94,31 +95,31 @@ type printedLifecycle struct {
 	Entry      string         `json:"entry"`
 }
 
-func newPrintedPlan(c *config, lifecycles int) *printedPlan {
-	p := &printedPlan{Plan: c.plan.Redacted(), Shard: c.shard, Sources: c.sources, Figures: newFigures(c), Lifecycles: []printedLifecycle{}}
-	if len(c.plan.Watch.Sources) > 0 {
-		p.Figures.Longest += c.plan.Watch.Settle
+func newPrintedPlan(c *settings.Config, lifecycles int) *printedPlan {
+	p := &printedPlan{Plan: c.Plan.Redacted(), Shard: c.Shard, Sources: c.Sources, Figures: newFigures(c), Lifecycles: []printedLifecycle{}}
+	if len(c.Plan.Watch.Sources) > 0 {
+		p.Figures.Longest += c.Plan.Watch.Settle
 	}
-	p.Preflight = hostFacts{Connections: c.shard.Size(c.plan.Load.Connections), From: "the kernel's choice", Warnings: append([]string{}, c.warnings...)}
+	p.Preflight = hostFacts{Connections: c.Shard.Size(c.Plan.Load.Connections), From: "the kernel's choice", Warnings: append([]string{}, c.Warnings...)}
 	if limit := proc.Self().SoftLimit; limit.OK {
 		p.Preflight.Descriptors = &limit.N
 	}
 	if ports := proc.ReadHost().Ports.Count(); ports > 0 {
 		p.Preflight.Ports = &ports
 	}
-	if addrs := c.ready.Target.LocalAddrs; len(addrs) > 0 {
+	if addrs := c.Ready.Target.LocalAddrs; len(addrs) > 0 {
 		p.Preflight.From = strings.Join(addrs, ", ")
-	} else if c.own {
+	} else if c.Own {
 		p.Preflight.From = "127.0.0.1 and the addresses after it, as many as the ports require"
 	}
 	for generation := uint64(0); len(p.Lifecycles) < lifecycles; generation++ {
-		for slot := range c.shard.Slots(c.plan.Load.Connections) {
+		for slot := range c.Shard.Slots(c.Plan.Load.Connections) {
 			if len(p.Lifecycles) < lifecycles {
-				n := generation*uint64(c.plan.Load.Connections) + uint64(slot)
-				p.Lifecycles = append(p.Lifecycles, newPrintedLifecycle(&c.plan, n))
+				n := generation*uint64(c.Plan.Load.Connections) + uint64(slot)
+				p.Lifecycles = append(p.Lifecycles, newPrintedLifecycle(&c.Plan, n))
 			}
 		}
-		if c.plan.Load.Duration == 0 {
+		if c.Plan.Load.Duration == 0 {
 			break // each slot lives once
 		}
 	}
@@ -137,14 +138,14 @@ func newPrintedLifecycle(plan *scenario.Plan, n uint64) printedLifecycle {
 
 // newFigures reckons with the lives of generation 0, which are drawn from the
 // same distribution as all others.
-func newFigures(c *config) figures {
-	load := c.plan.Load
+func newFigures(c *settings.Config) figures {
+	load := c.Plan.Load
 	var f figures
 	var lives, latest time.Duration
 	n := 0
-	for slot := range c.shard.Slots(load.Connections) {
-		l := c.plan.Lifecycle(uint64(slot))
-		at := c.plan.CloseAt(l.Start, l)
+	for slot := range c.Shard.Slots(load.Connections) {
+		l := c.Plan.Lifecycle(uint64(slot))
+		at := c.Plan.CloseAt(l.Start, l)
 		f.Ramp, latest = l.Start, max(latest, at)
 		if n++; n <= 10_000 { // enough for a mean
 			lives += (at - l.Start) / 10_000
@@ -152,9 +153,9 @@ func newFigures(c *config) figures {
 	}
 	size := float64(n)
 	share := size / float64(load.Connections)
-	limits := c.plan.Limits
+	limits := c.Plan.Limits
 	f.Longest = load.Duration + limits.Drain
-	switch span := c.plan.DrainSpan(); {
+	switch span := c.Plan.DrainSpan(); {
 	case span > 0:
 		f.Longest = span + limits.Drain
 		if total := uint64(n); load.Duration == 0 {
@@ -163,22 +164,22 @@ func newFigures(c *config) figures {
 		return f // when connections end, and how many come back, is the server's doing
 	case load.Duration == 0:
 		f.Longest = latest + limits.Dial + limits.Upgrade + limits.Close + limits.Fin
-		for _, step := range c.plan.OnOpen {
+		for _, step := range c.Plan.OnOpen {
 			f.Longest += step.Within
 		}
-		if r := float64(c.plan.Closes.Shape.Rate()) * share; r > 0 {
+		if r := float64(c.Plan.Closes.Shape.Rate()) * share; r > 0 {
 			f.Longest += time.Duration(size / r * float64(time.Second))
 		}
 	}
 
 	life := lives.Seconds() * 10_000 / min(size, 10_000)
 	closes := math.Inf(1) // per second
-	for _, limit := range []float64{float64(load.Rate) * share, float64(c.plan.Closes.Shape.Rate()) * share, size / life} {
+	for _, limit := range []float64{float64(load.Rate) * share, float64(c.Plan.Closes.Shape.Rate()) * share, size / life} {
 		if limit > 0 { // 0 is unlimited
 			closes = min(closes, limit)
 		}
 	}
-	if c.plan.Closes.Shape.Kind() == value.ShapeAtEnd {
+	if c.Plan.Closes.Shape.Kind() == value.ShapeAtEnd {
 		closes = 0
 	}
 	about := size

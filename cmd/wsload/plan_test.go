@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsload/wsload/internal/settings"
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/scenario/value"
 )
@@ -92,7 +93,7 @@ func TestTheFiguresFollowFromThePlan(t *testing.T) {
 		if err := plan.Validate(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		f := newFigures(&config{plan: plan, shard: row.shard})
+		f := newFigures(&settings.Config{Plan: plan, Shard: row.shard})
 		if f.Ramp != row.ramp || f.Longest != row.longest {
 			t.Errorf("%s: ramp %v and at most %v, want %v and %v", name, f.Ramp, f.Longest, row.ramp, row.longest)
 		}

@@ -83,7 +83,7 @@ func (a *app) qualify(cmd *cobra.Command, f *qualifyFlags) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range c.warnings {
+	for _, w := range c.Warnings {
 		a.warn("%s", w)
 	}
 	f.B, f.BPath = f.A, f.APath
@@ -102,7 +102,7 @@ func (a *app) qualify(cmd *cobra.Command, f *qualifyFlags) error {
 	defer restore()
 	a.enlargeHeap()
 	if !f.quiet {
-		progress.say(f.extent() + "; " + f.intent(&c.plan))
+		progress.say(f.extent() + "; " + f.intent(&c.Plan))
 	}
 	q, err := arbiter.Qualify(ctx, arbiter.Qualifying{
 		Setup: f.Setup, Plan: a.arbiterPlan(c), Gates: f.gates, Limit: f.limit,

@@ -20,6 +20,7 @@ import (
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/rig"
+	"github.com/wsload/wsload/internal/settings"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
@@ -91,8 +92,8 @@ func drainKeyFlags() [][3]string {
 }
 
 // drainBase is the hook of a drain that names none.
-func drainBase() []setting {
-	return []setting{{"drain.hooks", []scenario.Hook{{Signal: "TERM"}}, "default of drain"}}
+func drainBase() []settings.Setting {
+	return []settings.Setting{{Key: "drain.hooks", Value: []scenario.Hook{{Signal: "TERM"}}, Place: "default of drain"}}
 }
 
 func (a *app) drainCommand() *cobra.Command {
@@ -121,7 +122,7 @@ func (a *app) drainCommand() *cobra.Command {
 // A job is one run from its plan to its report.
 type job struct {
 	*app
-	*config
+	*settings.Config
 	flags    *runFlags
 	out      *output
 	trace    *traceFile         // nil without one
@@ -155,16 +156,16 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if len(c.ready.Drain.Hooks) > 0 {
-		if err := drain.Check(&c.ready); err != nil {
+	if len(c.Ready.Drain.Hooks) > 0 {
+		if err := drain.Check(&c.Ready); err != nil {
 			return usage(cmd, fmt.Errorf("drain.hooks[0]: %w", err), "start the server first, or say where the signal goes: --hook 'TERM pid:123'")
 		}
 	}
-	for _, w := range c.warnings {
+	for _, w := range c.Warnings {
 		a.warn("%s", w)
 	}
-	j := &job{app: a, config: c, flags: f, only: only, warnings: c.warnings, progress: a.newProgress(f.quiet)}
-	if j.out, err = a.openOutput(cmd, f.outFlags, f.asJSON || len(c.plan.Gate.Rules) > 0, j.progress.say); err != nil {
+	j := &job{app: a, Config: c, flags: f, only: only, warnings: c.Warnings, progress: a.newProgress(f.quiet)}
+	if j.out, err = a.openOutput(cmd, f.outFlags, f.asJSON || len(c.Plan.Gate.Rules) > 0, j.progress.say); err != nil {
 		return err
 	}
 	defer j.out.discard()
@@ -180,12 +181,12 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 	if a.env("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
-	if j.target = c.ready.Target.URL; c.own {
-		if j.server, err = a.startServer(ctx, len(c.plan.Drain.Hooks) > 0); err != nil {
+	if j.target = c.Ready.Target.URL; c.Own {
+		if j.server, err = a.startServer(ctx, len(c.Plan.Drain.Hooks) > 0); err != nil {
 			return startError(err)
 		}
 		defer j.server.kill()
-		path, _ := c.ready.Target.Own()
+		path, _ := c.Ready.Target.Own()
 		j.target = "ws://" + j.server.Listen + path
 	}
 	return j.do(cmd, ctx, cut)
@@ -199,7 +200,7 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	}
 	noFile := proc.Self().SoftLimit
 	env := result.NewEnv(readBuild().Version, uint64(noFile.N), stampErr == nil)
-	head, err := result.NewHeader(runName(j.config), j.shard, time.Now(), &j.plan, env)
+	head, err := result.NewHeader(runName(j.Config), j.Shard, time.Now(), &j.Plan, env)
 	if err != nil {
 		return failed(err)
 	}
@@ -207,11 +208,11 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 		return failed(err)
 	}
 
-	plan := j.ready
+	plan := j.Ready
 	plan.Target.URL = j.target
 	j.progress.begin(j)
 	opt := runner.Options{
-		Shard: j.shard, Secrets: j.secrets, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
+		Shard: j.Shard, Secrets: j.Secrets, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
 	}
 	j.enterTwice(&opt, head.Mix)
 	if j.rig, err = rig.Begin(ctx, j.around(), &plan, &opt); err != nil {
@@ -263,8 +264,8 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 
 // around is the run as its rig must know it.
 func (j *job) around() rig.Options {
-	told := j.plan.Redacted()
-	opt := rig.Options{Plan: &j.ready, Told: &told, Shard: j.shard, Secrets: j.secrets, Say: j.progress.say, Quiet: j.flags.quiet}
+	told := j.Plan.Redacted()
+	opt := rig.Options{Plan: &j.Ready, Told: &told, Shard: j.Shard, Secrets: j.Secrets, Say: j.progress.say, Quiet: j.flags.quiet}
 	if j.server != nil {
 		opt.Own = &rig.Own{Process: j.server.cmd.Process, Listen: j.server.Listen, Statz: j.server.Statz}
 	}
@@ -275,7 +276,7 @@ func (j *job) around() rig.Options {
 // last line of its stream. The statistics ask for the intervals too, so without
 // a whole copy there is no verdict; the copy's failure is the run's then.
 func (j *job) judge(doc *result.Document) error {
-	if j.judged = gate.None; len(j.plan.Gate.Rules) == 0 || j.out.torn != nil {
+	if j.judged = gate.None; len(j.Plan.Gate.Rules) == 0 || j.out.torn != nil {
 		return nil
 	}
 	so, err := j.out.soFar()
@@ -312,9 +313,9 @@ func (o *output) soFar() (*result.Document, error) {
 
 // runName names a run in its stream. Shards are separate processes that must
 // come to the same name, so theirs is made of the plan.
-func runName(c *config) string {
-	if c.shard.Count > 1 {
-		text, err := c.plan.MarshalJSON()
+func runName(c *settings.Config) string {
+	if c.Shard.Count > 1 {
+		text, err := c.Plan.MarshalJSON()
 		must(err) // a plan always has a text
 		return fmt.Sprintf("%x", sha256.Sum256(text))[:16]
 	}

@@ -309,7 +309,7 @@ func (p *progress) begin(j *job) {
 	if p.quiet {
 		return
 	}
-	plan, lasts := &j.plan, "each opened once"
+	plan, lasts := &j.Plan, "each opened once"
 	if plan.Load.Duration > 0 {
 		lasts = "for " + plan.Load.Duration.String()
 	}
@@ -317,12 +317,12 @@ func (p *progress) begin(j *job) {
 	if plan.Load.Rate == 0 {
 		rate = "an unlimited rate"
 	}
-	population := gate.Number(j.shard.Size(plan.Load.Connections), "connection")
+	population := gate.Number(j.Shard.Size(plan.Load.Connections), "connection")
 	if n := len(plan.Load.Stages); n > 0 {
 		population = fmt.Sprintf("up to %s in %d stages", population, n)
 	}
 	where := "own server " + j.target
-	if !j.own {
+	if !j.Own {
 		redacted := plan.Redacted()
 		where = redacted.Target.URL
 	}

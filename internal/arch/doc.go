@@ -15,8 +15,8 @@
 // (internal/books), what judges runs (internal/gate, and internal/judge for
 // stored ones), what loads two servers in turn for it (internal/contest, and
 // internal/arbiter, which joins the two), what stands around a run (internal/rig: a watch, a drain
-// and the faults of the path) and the renderers (internal/report), and
-// at the top the command, which joins them.
+// and the faults of the path), what makes its plan of file, environment and flags (internal/settings)
+// and the renderers (internal/report), and at the top the command, which joins them.
 //
 // A dependency on another module has one owner per purpose. So it can be
 // replaced in one place, and a program that imports scenario, runner and stats
@@ -59,7 +59,8 @@
 //	internal/arbiter    <- scenario, stats, internal/wire, internal/proc, internal/result, internal/gate, internal/gate/rule, internal/gate/trial, internal/contest
 //	internal/report     <- stats, internal/result, internal/watch, internal/gate, internal/gate/metric, internal/gate/trial, internal/gate/rule, internal/report/ci
 //	internal/report/ci  <- stats, internal/result, internal/gate, internal/gate/metric, internal/gate/trial
-//	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/viper, github.com/go-viper/mapstructure/v2, go.yaml.in/yaml/v3, golang.org/x/term
+//	internal/settings   <- scenario, scenario/problem, stats, runner, internal/target, internal/rig, internal/judge, github.com/spf13/viper, go.yaml.in/yaml/v3
+//	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, go.yaml.in/yaml/v3, golang.org/x/term
 //	scripts/bench/bareloop <- internal/proc
 //	scripts/fidelity    <- internal/trace
 //	any test            <- scenario/value, internal/memnet, internal/target, internal/relay, github.com/coder/websocket, github.com/rogpeppe/go-internal, go.uber.org/goleak, github.com/google/go-cmp

@@ -1,6 +1,7 @@
-package main
+package settings
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -12,13 +13,23 @@ import (
 	"github.com/wsload/wsload/scenario/value"
 )
 
-// stdin is an app that reads a configuration on standard input.
-func stdin(text string) *app {
-	return &app{stdin: strings.NewReader(text)}
+// read reads a configuration from standard input.
+func read(text string) (*file, error) {
+	return readFile("-", strings.NewReader(text))
+}
+
+// merged are the layers over each other.
+func merged(t *testing.T, l *layers) map[string]any {
+	t.Helper()
+	tree, err := l.merged()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
 }
 
 func TestAKeyIsFoundAtItsLineOrThatOfTheSectionAroundIt(t *testing.T) {
-	file, err := stdin(`# a comment
+	file, err := read(`# a comment
 load:
   rate: 5/s
 closes:
@@ -28,7 +39,7 @@ closes:
     - {mode: abort}
 ? hold
 : 10s
-`).readConfig("-")
+`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +63,7 @@ closes:
 }
 
 func TestANullOrAnAbsentKeyIsNotInTheFile(t *testing.T) {
-	file, err := stdin("load: {rate: 5/s, duration: null}\ntarget:\nhold: 1s\n").readConfig("-")
+	file, err := read("load: {rate: 5/s, duration: null}\ntarget:\nhold: 1s\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,14 +78,14 @@ func TestANullOrAnAbsentKeyIsNotInTheFile(t *testing.T) {
 }
 
 func TestAnAliasIsReadAndItsLineIsWhereItStands(t *testing.T) {
-	file, err := stdin("closes:\n  mix:\n    - &one {mode: abort, weight: 2}\n    - {<<: *one, name: other}\n").readConfig("-")
+	file, err := read("closes:\n  mix:\n    - &one {mode: abort, weight: 2}\n    - {<<: *one, name: other}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if found := file.problems(); len(found) > 0 {
 		t.Fatalf("problems: %v", found)
 	}
-	plan, err := scenario.Decode(layered(nil, file, nil, nil))
+	plan, err := scenario.Decode(merged(t, &layers{file: file}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,14 +98,14 @@ func TestAnAliasIsReadAndItsLineIsWhereItStands(t *testing.T) {
 }
 
 func TestAFileThatCannotBeReadWholeIsNoConfiguration(t *testing.T) {
-	for name, a := range map[string]*app{
-		"empty":                 stdin(""),
-		"blank":                 stdin(" \n\t\n"),
-		"without an end":        {stdin: endless{}},
-		"that breaks off":       {stdin: iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("hold: 1s")))},
-		"that breaks off empty": {stdin: iotest.ErrReader(iotest.ErrTimeout)},
+	for name, stdin := range map[string]io.Reader{
+		"empty":                 strings.NewReader(""),
+		"blank":                 strings.NewReader(" \n\t\n"),
+		"without an end":        endless{},
+		"that breaks off":       iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("hold: 1s"))),
+		"that breaks off empty": iotest.ErrReader(iotest.ErrTimeout),
 	} {
-		if _, err := a.readConfig("-"); err == nil {
+		if _, err := readFile("-", stdin); err == nil {
 			t.Errorf("a file %s was accepted", name)
 		}
 	}
@@ -110,7 +121,7 @@ func (endless) Read(p []byte) (int, error) {
 }
 
 func TestACommentIsAConfigurationWithoutKeys(t *testing.T) {
-	file, err := stdin("# name: later\n---\n# nothing yet\n").readConfig("-")
+	file, err := read("# name: later\n---\n# nothing yet\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,17 +131,17 @@ func TestACommentIsAConfigurationWithoutKeys(t *testing.T) {
 }
 
 func TestTheLayersLieOverEachOther(t *testing.T) {
-	t.Setenv("WSLOAD_LOAD_RATE", "7/s")
-	file, err := stdin("load: {rate: 5/s, duration: 3s, connections: 9}\ntarget: {headers: [\"A: 1\"]}\n").readConfig("-")
+	file, err := read("load: {rate: 5/s, duration: 3s, connections: 9}\ntarget: {headers: [\"A: 1\"]}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := []setting{
+	env := []Setting{
 		{"load.rate", "7/s", "WSLOAD_LOAD_RATE"},
 		{"target.headers", []any{"B: 2"}, "WSLOAD_TARGET_HEADERS"},
 	}
-	flags := []setting{{"load.connections", "8", "--connections"}, {"closes.mix", []scenario.Close{scenario.DefaultClose(scenario.Abort)}, "--mix"}}
-	plan, err := scenario.Decode(layered(nil, file, env, flags))
+	flags := []Setting{{"load.connections", "8", "--connections"}, {"closes.mix", []scenario.Close{scenario.DefaultClose(scenario.Abort)}, "--mix"}}
+	l := layers{file: file, env: env, flags: flags}
+	plan, err := scenario.Decode(merged(t, &l))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +154,7 @@ func TestTheLayersLieOverEachOther(t *testing.T) {
 		cmp.Comparer(func(a, b value.Reconnect) bool { return a == b })); diff != "" {
 		t.Errorf("the plan differs (-want +got):\n%s", diff)
 	}
-	from := sources(scenario.Keys(), nil, file, env, flags)
+	from := l.sources(scenario.Keys())
 	for key, place := range map[string]string{
 		"load.rate": "WSLOAD_LOAD_RATE", "load.duration": "stdin:1", "load.connections": "--connections", "hold": "default",
 	} {
@@ -165,11 +176,6 @@ func TestEveryKeyHasItsOwnVariable(t *testing.T) {
 		}
 		seen[name] = k.Name
 	}
-	for _, kf := range keyFlags() {
-		if seen[variable(kf[1])] == "" {
-			t.Errorf("--%s stands for %s, which is no key", kf[0], kf[1])
-		}
-	}
 }
 
 // FuzzConfig holds that no text makes the readers of configurations fail in an
@@ -181,7 +187,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add("x.json", `{"seed": 18446744073709551615, "closes": {"mix": [{"mode": "abort"}]}, "seed": 1}`)
 	f.Add("x.toml", "[load]\nrate = 5\n[[closes.mix]]\nmode = \"active\"\n")
 	f.Fuzz(func(t *testing.T, name, text string) {
-		file := &configFile{name: name, tree: make(map[string]any), lines: make(map[string]int)}
+		file := &file{name: name, tree: make(map[string]any), lines: make(map[string]int)}
 		switch {
 		case strings.HasSuffix(name, ".json"):
 			file.json([]byte(text))
@@ -192,11 +198,11 @@ func FuzzConfig(f *testing.F) {
 		}
 		found := file.problems()
 		for _, p := range found {
-			if p.Msg == "" || !strings.HasPrefix(p.place, name) {
+			if p.Msg == "" || !strings.HasPrefix(p.Place, name) {
 				t.Fatalf("a problem without its reason or place: %+v", p)
 			}
 		}
-		plan, err := scenario.Decode(layered(nil, file, nil, nil))
+		plan, err := scenario.Decode(merged(t, &layers{file: file}))
 		if err != nil && len(found) == 0 {
 			t.Fatalf("the file is refused after nothing was found in it: %v", err)
 		}
