@@ -131,7 +131,7 @@ func readPrometheus(body []byte) (reading, error) {
 		r.CPU, r.rising = whole(seconds*1e9, true), seconds
 	}
 	if start, ok := value("process_start_time_seconds"); ok {
-		r.identity = strconv.FormatFloat(start, 'f', -1, 64)
+		r.members = []string{strconv.FormatFloat(start, 'f', -1, 64)}
 	}
 	return r, nil
 }
@@ -161,7 +161,10 @@ func readJSON(body []byte) (reading, error) {
 			return reading{}, fmt.Errorf("read the process in JSON: %w", err)
 		}
 		r.Facts = Facts{FDs: held.Descriptors, RSS: held.RSS, Heap: held.Heap, Threads: held.Threads, Goroutines: held.Goroutines, CPU: held.CPU}
-		r.identity, r.rising = string(page["since"]), float64(held.CPU.N)
+		if since := page["since"]; since != nil {
+			r.members = []string{string(since)}
+		}
+		r.rising = float64(held.CPU.N)
 	}
 	number := func(names ...string) proc.Fact {
 		for _, name := range names {

@@ -11,6 +11,7 @@ import (
 	"net/http/pprof"
 	"net/url"
 	"os"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func TestPagesAreToldApartByTheirContent(t *testing.T) {
 				"# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.7e+09\n" +
 				"# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
 			reading{Facts: Facts{FDs: proc.Known(41), RSS: proc.Known(25e6), Heap: proc.Known(4096), Goroutines: proc.Known(12),
-				Threads: proc.Known(9), CPU: proc.Known(15e8)}, identity: "1700000000", rising: 1.5},
+				Threads: proc.Known(9), CPU: proc.Known(15e8)}, members: []string{"1700000000"}, rising: 1.5},
 		},
 		"Prometheus text without types, of one process among others": {
 			"process_open_fds{pid=\"7\"} 5\nprocess_open_fds 6\nprocess_threads NaN\n",
@@ -49,12 +50,12 @@ func TestPagesAreToldApartByTheirContent(t *testing.T) {
 		"statz": {
 			`{"open":1,"modes":{},"since":"2026-01-02T03:04:05Z","process":{"descriptors":8,"rss":null,"heap":4096,"threads":5,"goroutines":4,"cpu_ns":30}}`,
 			reading{Facts: Facts{FDs: proc.Known(8), Heap: proc.Known(4096), Threads: proc.Known(5), Goroutines: proc.Known(4), CPU: proc.Known(30)},
-				identity: `"2026-01-02T03:04:05Z"`, rising: 30},
+				members: []string{`"2026-01-02T03:04:05Z"`}, rising: 30},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := readPage([]byte(row.page))
-			if err != nil || got != row.want {
+			if err != nil || !reflect.DeepEqual(got, row.want) {
 				t.Errorf("%+v, %v\nwant %+v", got, err, row.want)
 			}
 		})
@@ -120,7 +121,7 @@ func TestTheStatzOfWsloadsOwnServerIsUnderstood(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- new(target.Server).Serve(ctx, ln) }()
 	r, err := ask(t, "http://"+ln.Addr().String(), "/statz")
-	if err != nil || r.Goroutines.N < 2 || r.identity == "" {
+	if err != nil || r.Goroutines.N < 2 || r.members == nil {
 		t.Errorf("%+v, %v", r, err)
 	}
 	// What it tells is of this process.

@@ -15,8 +15,8 @@ import (
 // A reading is what one source told at one moment.
 type reading struct {
 	Facts
-	identity string  // of the process or processes, "" for unknown
-	rising   float64 // never falls within the life of a process: CPU time, say
+	members []string // an identity of each process that it is of, none for unknown
+	rising  float64  // never falls within the life of a process: CPU time, say
 }
 
 // processes reads facts of processes of this host, added up.
@@ -34,7 +34,7 @@ func processes(pids []int) (reading, error) {
 			r.FDs, r.RSS = sum(r.FDs, one.FDs), sum(r.RSS, one.RSS)
 			r.Threads, r.CPU = sum(r.Threads, one.Threads), sum(r.CPU, one.CPU)
 		}
-		r.identity += fmt.Sprintf("%d since %d,", pid, p.Started.N)
+		r.members = append(r.members, fmt.Sprintf("%d since %d", pid, p.Started.N))
 	}
 	r.rising = float64(r.CPU.N)
 	return r, nil
@@ -104,6 +104,6 @@ func ofThisProcess() reading {
 			// The runtime's metric of that name counts its own goroutines too.
 			Goroutines: proc.Known(int64(runtime.NumGoroutine())),
 		},
-		identity: "self",
+		members: []string{"self"},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/wsload/wsload/internal/proc"
@@ -30,10 +31,10 @@ type Sampler struct {
 
 // A reader asks one source, and remembers who answered.
 type reader struct {
-	source   Source
-	holder   holder
-	identity string
-	rising   float64
+	source  Source
+	holder  holder
+	members []string
+	rising  float64
 }
 
 // Limits of the time that the sources of one sample have together.
@@ -152,13 +153,14 @@ func (r *reader) read(ctx context.Context, client *http.Client) (reading, error)
 	return fetch(ctx, client, r.source.page)
 }
 
-// anew says whether another process answered than the last time: it is called
-// otherwise, or what only rises has fallen.
+// anew says whether a process that answered the last time is gone: it is not
+// among those of now, or what only rises has fallen. One that has joined them is
+// no restart, as the worker that a server adds under load.
 func (r *reader) anew(now reading) bool {
 	before := *r
-	r.identity, r.rising = now.identity, now.rising
-	if before.identity != "" && now.identity != "" {
-		return before.identity != now.identity
+	r.members, r.rising = now.members, now.rising
+	if before.members != nil && now.members != nil {
+		return slices.ContainsFunc(before.members, func(m string) bool { return !slices.Contains(now.members, m) })
 	}
 	return now.rising > 0 && now.rising < before.rising
 }

@@ -103,6 +103,27 @@ func TestARestartIsSeenByWhoAnswersAndByWhatOnlyRises(t *testing.T) {
 	}
 }
 
+func TestAWorkerThatJoinsIsNoRestartAndOneThatGoesIs(t *testing.T) {
+	var r reader
+	for i, step := range []struct {
+		members string
+		want    bool
+	}{
+		{"7 since 100", false},
+		{"7 since 100,8 since 200", false}, // joins
+		{"8 since 200,7 since 100", false}, // found in another order
+		{"8 since 200,7 since 100,9 since 300", false},
+		{"8 since 200,9 since 300", true},               // 7 is gone
+		{"8 since 200,9 since 400", true},               // another 9
+		{"8 since 200,10 since 500,9 since 400", false}, // joins
+		{"10 since 500", true},
+	} {
+		if got := r.anew(reading{members: strings.Split(step.members, ",")}); got != step.want {
+			t.Errorf("step %d, %s: restarted %v, want %v", i, step.members, got, step.want)
+		}
+	}
+}
+
 func TestSocketsOfAServerThatWasNotSeenAreUnknown(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
