@@ -16,6 +16,7 @@ import (
 	"github.com/wsload/wsload/internal/report"
 	"github.com/wsload/wsload/internal/report/ci"
 	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/rig"
 )
 
 // reportFlags are the flags of report.
@@ -159,6 +160,9 @@ func (a *app) readStored(names []string) (*result.Document, *trial.File, error) 
 		}
 	}
 	doc, err := result.Read(files...)
+	if err == nil {
+		rig.Recall(doc)
+	}
 	return doc, nil, err
 }
 

@@ -9,6 +9,7 @@
 //	Tick    each interval: how far the run is, for the watch
 //	End     the conductor reports, the watch lets the target settle and looks
 //	        once more, the relay lifts its faults
+//	Recall  of a stored run that was killed: what the samples in its stream say
 //
 // Each is there only where the plan asks for it. The run itself knows nothing
 // of them but its options.

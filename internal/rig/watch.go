@@ -210,17 +210,23 @@ func (v *vigil) end(ctx context.Context, failed bool, f *Findings) {
 	}
 	v.target.sampler.Close()
 	v.self.sampler.Close()
+	target := v.target.series.Report()
+	w, err := findings(target, v.self.series.Report(), "")
+	f.note(err)
+	f.Watch, f.Warnings = w, append(f.Warnings, doubts(target)...)
+}
+
+// findings are what target and tool held, as they are stored. aside is added to
+// what each figure rests on.
+func findings(target, self watch.Report, aside string) (*result.Watch, error) {
 	w := &result.Watch{Figures: map[string]result.Figure{}}
-	target, self := v.target.series.Report(), v.self.series.Report()
 	var err error
 	if w.Target, err = json.Marshal(target); err == nil {
 		w.Self, err = json.Marshal(self)
 	}
-	f.note(err)
-	figures(w.Figures, "", target)
-	figures(w.Figures, "self.", self)
-	f.Watch = w
-	v.warn(target, f)
+	figures(w.Figures, "", target, aside)
+	figures(w.Figures, "self.", self, aside)
+	return w, err
 }
 
 // leave ends the sampling.
@@ -229,28 +235,29 @@ func (v *vigil) leave() {
 	<-v.stopped
 }
 
-// warn tells of what a reader of the result must not miss.
-func (v *vigil) warn(target watch.Report, f *Findings) {
+// doubts are what a reader of the result must not miss.
+func doubts(target watch.Report) (warnings []string) {
 	if 2*target.Failed > target.Samples {
-		f.Warnings = append(f.Warnings, fmt.Sprintf("watch: in %d of %d samples a source did not answer (%s)", target.Failed, target.Samples, target.Err))
+		warnings = append(warnings, fmt.Sprintf("watch: in %d of %d samples a source did not answer (%s)", target.Failed, target.Samples, target.Err))
 	}
 	if target.Restarts > 0 {
-		f.Warnings = append(f.Warnings, fmt.Sprintf("watch: the target restarted (%d times); its leaks are judged from the last start on", target.Restarts))
+		warnings = append(warnings, fmt.Sprintf("watch: the target restarted (%d times); its leaks are judged from the last start on", target.Restarts))
 	}
 	for _, line := range target.Lines(math.MaxInt32) {
 		if strings.HasPrefix(line, "LEAK") {
-			f.Warnings = append(f.Warnings, "watch: "+line)
+			warnings = append(warnings, "watch: "+line)
 		}
 	}
+	return warnings
 }
 
 // figures adds what rules may ask for.
-func figures(all map[string]result.Figure, whose string, r watch.Report) {
+func figures(all map[string]result.Figure, whose string, r watch.Report, aside string) {
 	for name, value := range r.Values() {
 		if whose != "" && !value.Known {
 			continue // this process has no port whose sockets are counted
 		}
-		f := result.Figure{Basis: fmt.Sprintf("%s; %d samples, %d connections ended", value.Reason, r.Samples, r.Closes)}
+		f := result.Figure{Basis: fmt.Sprintf("%s; %d samples, %d connections ended%s", value.Reason, r.Samples, r.Closes, aside)}
 		if value.Known {
 			f.Value, f.Low, f.High = bounded(value.Value), bounded(value.Low), bounded(value.High)
 		}

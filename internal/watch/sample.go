@@ -89,16 +89,18 @@ func (s *Sockets) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// A Sample is what was seen of a process at one moment. It is a line of the
-// result: a report can be made again from the lines alone.
+// A Sample is what was seen of a process at one moment. It is part of a line of
+// the result: a report can be made again from the lines alone, also where not
+// every sample has one.
 type Sample struct {
 	At     time.Duration `json:"at_ns"` // from the beginning of the run
 	Phase  Phase         `json:"phase"`
 	Closes uint64        `json:"closes"` // connections that had ended by then, as the caller counts
 	Facts
-	Server    Sockets `json:"server"`        // of the target: its port is the socket's own
-	Client    Sockets `json:"client"`        // of this host: the target's port is the peer's
-	Restarted bool    `json:"restarted"`     // it is another process than in the sample before
-	Failed    int     `json:"failed"`        // sources that told nothing this time
-	Err       string  `json:"err,omitempty"` // why the first of them did not
+	Server    Sockets `json:"server"`             // of the target: its port is the socket's own
+	Client    Sockets `json:"client"`             // of this host: the target's port is the peer's
+	Restarted bool    `json:"restarted"`          // it is another process than in the sample before
+	Restarts  int     `json:"restarts,omitempty"` // so far, this one with it
+	Failed    int     `json:"failed"`             // sources that told nothing this time
+	Err       string  `json:"err,omitempty"`      // why the first of them did not
 }

@@ -24,9 +24,10 @@ type Sampler struct {
 	// so far. It is called by the goroutine that samples.
 	State func() (Phase, uint64)
 
-	client  *http.Client
-	readers []reader
-	server  bool // a socket of the server's side was seen
+	client   *http.Client
+	readers  []reader
+	restarts int
+	server   bool // a socket of the server's side was seen
 }
 
 // A reader asks one source, and remembers who answered.
@@ -105,6 +106,10 @@ func (s *Sampler) Sample(ctx context.Context, limit time.Duration) Sample {
 		sample.fill(read.Facts)
 		sample.Restarted = r.anew(read) || sample.Restarted
 	}
+	if sample.Restarted {
+		s.restarts++
+	}
+	sample.Restarts = s.restarts
 	return sample
 }
 

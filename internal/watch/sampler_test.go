@@ -84,6 +84,7 @@ func TestARestartIsSeenByWhoAnswersAndByWhatOnlyRises(t *testing.T) {
 	defer server.Close()
 	s := Sampler{Sources: []Source{source(t, server.URL)}, Epoch: time.Now(), State: underLoad}
 	defer s.Close()
+	restarts := 0
 	for i, step := range []struct {
 		page string
 		want bool
@@ -97,8 +98,11 @@ func TestARestartIsSeenByWhoAnswersAndByWhatOnlyRises(t *testing.T) {
 		{"process_open_fds 4\nprocess_cpu_seconds_total 50\nprocess_start_time_seconds 200\n", true},
 	} {
 		page.Store(step.page)
-		if got := s.Sample(t.Context(), 5*time.Second); got.Restarted != step.want {
-			t.Errorf("step %d: restarted %v, want %v: %+v", i, got.Restarted, step.want, got)
+		if step.want {
+			restarts++
+		}
+		if got := s.Sample(t.Context(), 5*time.Second); got.Restarted != step.want || got.Restarts != restarts {
+			t.Errorf("step %d: restarted %v, want %v, and %d in all: %+v", i, got.Restarted, step.want, restarts, got)
 		}
 	}
 }

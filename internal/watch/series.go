@@ -18,8 +18,8 @@ type Series struct {
 	before, load, after thinned
 	samples, failed     int
 	err                 string // of the first that failed
-	restarts            int
-	peak                Facts // most of each under load
+	restarts            int    // more than were added where samples are missing
+	peak                Facts  // most of each under load
 }
 
 // Add takes the next sample in. Ramp and Settle are looked at for their peaks
@@ -32,8 +32,8 @@ func (s *Series) Add(sample Sample) {
 			s.err = sample.Err
 		}
 	}
-	if sample.Restarted {
-		*s = Series{Warm: s.Warm, samples: s.samples, failed: s.failed, err: s.err, restarts: s.restarts + 1}
+	if sample.Restarted || sample.Restarts > s.restarts {
+		*s = Series{Warm: s.Warm, samples: s.samples, failed: s.failed, err: s.err, restarts: max(s.restarts+1, sample.Restarts)}
 	}
 	sample.Err = ""
 	switch sample.Phase {
