@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,19 +95,16 @@ func readPage(body []byte) (reading, error) {
 	return r, err
 }
 
-// readPrometheus takes what the client libraries for Go, Java, Node and Python
-// call the facts of their process.
-func readPrometheus(body []byte) (reading, error) {
+// numbers reads Prometheus text. What it returns gives the first of the named
+// metrics that is there, and none that is of a part or of another process.
+func numbers(body []byte) (func(names ...string) (float64, bool), error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
-	if err != nil {
-		return reading{}, fmt.Errorf("neither JSON nor Prometheus text: %s", problem.Quote(err.Error()))
-	}
-	value := func(names ...string) (float64, bool) {
+	return func(names ...string) (float64, bool) {
 		for _, name := range names {
 			for _, m := range families[name].GetMetric() {
 				if len(m.GetLabel()) > 0 {
-					continue // of a part, or of another process
+					continue
 				}
 				switch {
 				case m.GetGauge() != nil:
@@ -119,8 +117,43 @@ func readPrometheus(body []byte) (reading, error) {
 			}
 		}
 		return 0, false
+	}, err
+}
+
+// legible takes out of Prometheus text with bad lines those that can be read, as
+// far as they may tell of the process: what an application writes of its own
+// must not hide it. Without the lines about types all are plain numbers.
+func legible(body []byte) (kept []byte) {
+	about := []string{"process_", "go_", "nodejs_", "jvm_"}
+	for line := range bytes.Lines(body) {
+		if !slices.ContainsFunc(about, func(prefix string) bool { return bytes.HasPrefix(line, []byte(prefix)) }) {
+			continue
+		}
+		line = slices.Concat(bytes.TrimRight(line, "\r\n"), []byte("\n"))
+		if _, err := numbers(line); err == nil {
+			kept = append(kept, line...)
+		}
 	}
-	r := reading{Facts: Facts{
+	return kept
+}
+
+// readPrometheus takes what the client libraries for Go, Java, Node and Python
+// call the facts of their process.
+func readPrometheus(body []byte) (reading, error) {
+	value, bad := numbers(body)
+	unread := ""
+	if bad != nil {
+		kept := legible(body)
+		var err error
+		if value, err = numbers(kept); err != nil || kept == nil {
+			return reading{}, fmt.Errorf("neither JSON nor Prometheus text: %s", problem.Quote(bad.Error()))
+		}
+		unread = problem.Quote(bad.Error())
+		if wrong, ok := errors.AsType[expfmt.ParseError](bad); ok {
+			unread = fmt.Sprintf("line %d: %s", wrong.Line, problem.Quote(wrong.Msg))
+		}
+	}
+	r := reading{unread: unread, Facts: Facts{
 		FDs:        whole(value("process_open_fds")),
 		RSS:        whole(value("process_resident_memory_bytes")),
 		Heap:       whole(value("go_gc_heap_live_bytes", "go_memstats_heap_inuse_bytes", "nodejs_heap_size_used_bytes")),

@@ -40,6 +40,12 @@ func TestPagesAreToldApartByTheirContent(t *testing.T) {
 			"process_open_fds{pid=\"7\"} 5\nprocess_open_fds 6\nprocess_threads NaN\n",
 			reading{Facts: Facts{FDs: proc.Known(6)}},
 		},
+		"Prometheus text with lines that are none": {
+			"# TYPE process_open_fds gauge\nprocess_open_fds 41\nrequests{path=\"/\"} many\nprocess_threads soon\n" +
+				"go_goroutines{ 3\ngo_goroutines 12\nprocess_resident_memory_bytes 2.5e+07",
+			reading{Facts: Facts{FDs: proc.Known(41), Goroutines: proc.Known(12), RSS: proc.Known(25e6)},
+				unread: `line 3: "expected float as value, got \"many\""`},
+		},
 		"a goroutine profile": {
 			"goroutine profile: total 12345\n1 @ 0x43\n", reading{Facts: Facts{Goroutines: proc.Known(12345)}},
 		},
@@ -68,6 +74,8 @@ func TestAPageThatTellsNothingSaysWhy(t *testing.T) {
 		"requests_total 4\n":              "none of its numbers",
 		`{"requests": 4}`:                 "none of its numbers",
 		"<html>":                          "neither JSON nor Prometheus text",
+		"go_goroutines many\n":            `neither JSON nor Prometheus text: "text format parsing error in line 1: `,
+		"go_info 1\n<html>":               "none of its numbers",
 		"{":                               "read JSON",
 		`{"memstats": 4}`:                 "memstats",
 		`{"process": {"goroutines":"x"}}`: "process",

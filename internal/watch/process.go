@@ -16,6 +16,7 @@ import (
 type reading struct {
 	Facts
 	members []string // an identity of each process that it is of, none for unknown
+	unread  string   // what of the source could not be read, the first of it; "" for nothing
 	rising  float64  // never falls within the life of a process: CPU time, say
 }
 

@@ -15,6 +15,7 @@ type Report struct {
 	Samples  int    // in all
 	Failed   int    // of these, with a source that did not answer
 	Err      string // the first time, why; "" for never
+	Unread   string // what of a page could not be read the first time, and its place; "" for nothing
 	Restarts int    // what is judged is what came after the last
 	Load     time.Duration
 	Closes   uint64 // under load, as far as it was sampled
@@ -27,7 +28,7 @@ type Report struct {
 
 // Report judges what was added so far. It takes some milliseconds.
 func (s *Series) Report() Report {
-	r := Report{Samples: s.samples, Failed: s.failed, Err: s.err, Restarts: s.restarts}
+	r := Report{Samples: s.samples, Failed: s.failed, Err: s.err, Unread: s.unread, Restarts: s.restarts}
 	if n := len(s.load.samples); n > 0 {
 		first, last := s.load.samples[0], s.load.samples[n-1]
 		r.Load, r.Closes = last.At-first.At, last.Closes-min(first.Closes, last.Closes)
@@ -158,6 +159,7 @@ type (
 		Samples  int           `json:"samples"`
 		Failed   int           `json:"failed"`
 		Err      string        `json:"error"`
+		Unread   string        `json:"unread,omitempty"`
 		Restarts int           `json:"restarts"`
 		Load     time.Duration `json:"load_ns"`
 		Closes   uint64        `json:"closes"`
@@ -243,7 +245,7 @@ func quantityOf(name string) (Quantity, error) {
 // MarshalJSON writes all findings.
 func (r Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(storedReport{
-		r.Verdict(), r.Samples, r.Failed, r.Err, r.Restarts, r.Load, r.Closes, r.Trends, r.Returns, storedSides(r.TimeWait),
+		r.Verdict(), r.Samples, r.Failed, r.Err, r.Unread, r.Restarts, r.Load, r.Closes, r.Trends, r.Returns, storedSides(r.TimeWait),
 	})
 }
 
@@ -257,7 +259,7 @@ func (r *Report) UnmarshalJSON(text []byte) error {
 	if len(s.Trends) != len(s.Returns) {
 		return fmt.Errorf("read watch: %d trends and %d returns", len(s.Trends), len(s.Returns))
 	}
-	*r = Report{Samples: s.Samples, Failed: s.Failed, Err: s.Err, Restarts: s.Restarts, Load: s.Load, Closes: s.Closes, Trends: s.Trends, Returns: s.Returns}
+	*r = Report{Samples: s.Samples, Failed: s.Failed, Err: s.Err, Unread: s.Unread, Restarts: s.Restarts, Load: s.Load, Closes: s.Closes, Trends: s.Trends, Returns: s.Returns}
 	r.TimeWait = struct{ Server, Client proc.Fact }(s.TimeWait)
 	return nil
 }

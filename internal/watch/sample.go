@@ -101,6 +101,7 @@ type Sample struct {
 	Client    Sockets `json:"client"`             // of this host: the target's port is the peer's
 	Restarted bool    `json:"restarted"`          // it is another process than in the sample before
 	Restarts  int     `json:"restarts,omitempty"` // so far, this one with it
+	Unread    string  `json:"unread,omitempty"`   // what of a page could not be read, the first of it
 	Failed    int     `json:"failed"`             // sources that told nothing this time
 	Err       string  `json:"err,omitempty"`      // why the first of them did not
 }

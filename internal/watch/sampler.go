@@ -104,6 +104,9 @@ func (s *Sampler) Sample(ctx context.Context, limit time.Duration) Sample {
 			continue
 		}
 		sample.fill(read.Facts)
+		if read.unread != "" && sample.Unread == "" {
+			sample.Unread = fmt.Sprintf("%v: %s", r.source, read.unread)
+		}
 		sample.Restarted = r.anew(read) || sample.Restarted
 	}
 	if sample.Restarted {

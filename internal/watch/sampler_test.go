@@ -128,6 +128,35 @@ func TestAWorkerThatJoinsIsNoRestartAndOneThatGoesIs(t *testing.T) {
 	}
 }
 
+func TestALineOfAPageThatCannotBeReadIsToldOnceAndTheRestIsUsed(t *testing.T) {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "orders_total five\nprocess_open_fds 9\n")
+	}))
+	defer page.Close()
+	s := Sampler{Sources: []Source{source(t, page.URL)}, Epoch: time.Now(), State: underLoad}
+	defer s.Close()
+	var series Series
+	for range 3 {
+		sample := s.Sample(t.Context(), 5*time.Second)
+		if sample.Failed != 0 || sample.FDs != proc.Known(9) {
+			t.Fatalf("sample %+v", sample)
+		}
+		series.Add(sample)
+	}
+	text, err := json.Marshal(series.Report())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Join(r.Lines(1000), "\n")
+	if want := "of a page not all could be read, and the rest was used: " + page.URL + `: line 1: "expected float as value`; strings.Count(lines, want) != 1 {
+		t.Errorf("%q is not once in\n%s", want, lines)
+	}
+}
+
 func TestSocketsOfAServerThatWasNotSeenAreUnknown(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,6 +1,9 @@
 package watch
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Bounds of what a Series holds.
 const (
@@ -17,7 +20,7 @@ type Series struct {
 
 	before, load, after thinned
 	samples, failed     int
-	err                 string // of the first that failed
+	err, unread         string // of the first that failed, and of the first that was read in part
 	restarts            int    // more than were added where samples are missing
 	peak                Facts  // most of each under load
 }
@@ -32,10 +35,11 @@ func (s *Series) Add(sample Sample) {
 			s.err = sample.Err
 		}
 	}
+	s.unread = cmp.Or(s.unread, sample.Unread)
 	if sample.Restarted || sample.Restarts > s.restarts {
-		*s = Series{Warm: s.Warm, samples: s.samples, failed: s.failed, err: s.err, restarts: max(s.restarts+1, sample.Restarts)}
+		*s = Series{Warm: s.Warm, samples: s.samples, failed: s.failed, err: s.err, unread: s.unread, restarts: max(s.restarts+1, sample.Restarts)}
 	}
-	sample.Err = ""
+	sample.Err, sample.Unread = "", ""
 	switch sample.Phase {
 	case Before:
 		s.before.add(sample, maxQuiet)

@@ -18,6 +18,9 @@ func (r Report) Lines(width int) []string {
 	if r.Failed > 0 {
 		say(fmt.Sprintf("%s samples in which a source did not answer; the first time: %s", number(float64(r.Failed)), r.Err))
 	}
+	if r.Unread != "" {
+		say("of a page not all could be read, and the rest was used: " + r.Unread)
+	}
 	if r.Restarts > 0 {
 		say(fmt.Sprintf("restarts of the target: %s; judged is what came after the last", number(float64(r.Restarts))))
 	}
