@@ -220,6 +220,7 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	}
 	head.Started = time.Now().UTC().Truncate(time.Millisecond) // what was there before the run is written over now that there is one
 	j.out.begin(head)
+	j.trace.begin()
 	res, err := runner.Run(ctx, plan, opt)
 	cause := context.Cause(ctx) // a signal from here on cuts short what the rig still has to see
 	found := j.rig.End(ctx, err != nil)

@@ -239,15 +239,22 @@ func (t *traceFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// options says what is to be traced, in a run that begins now.
+// options says what is to be traced.
 func (t *traceFile) options(only runner.TraceFilter, run string) runner.Trace {
 	if t == nil {
 		return runner.Trace{}
 	}
+	return runner.Trace{To: t, Only: only, Run: run}
+}
+
+// begin makes room for the trace where another one was.
+func (t *traceFile) begin() {
+	if t == nil {
+		return
+	}
 	if err := t.file.Begin(); err != nil {
 		t.broken = fmt.Errorf("write trace to %s: %w", t.name, err)
 	}
-	return runner.Trace{To: t, Only: only, Run: run}
 }
 
 // end closes the file and returns why it is not whole.
