@@ -59,7 +59,7 @@
 //	internal/arbiter    <- scenario, stats, internal/wire, internal/proc, internal/result, internal/gate, internal/gate/rule, internal/gate/trial, internal/contest
 //	internal/report     <- stats, internal/result, internal/watch, internal/gate, internal/gate/metric, internal/gate/trial, internal/gate/rule, internal/report/ci
 //	internal/report/ci  <- stats, internal/result, internal/gate, internal/gate/metric, internal/gate/trial
-//	internal/settings   <- scenario, scenario/problem, stats, runner, internal/target, internal/rig, internal/judge, github.com/spf13/viper, go.yaml.in/yaml/v3
+//	internal/settings   <- scenario, scenario/problem, stats, runner, internal/target, internal/rig, internal/judge, internal/gate/metric, github.com/spf13/viper, go.yaml.in/yaml/v3
 //	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, go.yaml.in/yaml/v3, golang.org/x/term
 //	scripts/bench/bareloop <- internal/proc
 //	scripts/fidelity    <- internal/trace

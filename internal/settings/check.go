@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wsload/wsload/internal/gate/metric"
 	"github.com/wsload/wsload/internal/judge"
 	"github.com/wsload/wsload/internal/rig"
 	"github.com/wsload/wsload/internal/target"
@@ -55,12 +56,27 @@ func (r *resolving) check() error {
 			opened.Close()
 		}
 	}
+	problems = append(problems, r.badNames()...)
 	if r.from.Gates {
 		problems = append(problems, r.notGated()...)
 	} else {
 		problems = append(append(problems, r.badRules()...), rig.Check(&r.Ready)...)
 	}
 	return problems.Err()
+}
+
+// badNames refuses names of entries that hide a figure: drain.cut.rate is of the
+// deploy as a whole, and of an entry named drain it would be a class.
+func (r *resolving) badNames() (problems problem.List) {
+	for i, m := range r.Plan.Closes.Mix {
+		if figure := metric.FigureOf(m.Name); figure != "" {
+			problems = append(problems, problem.Problem{
+				Key: fmt.Sprintf("closes.mix[%d].name", i), Value: problem.Quote(m.Name),
+				Msg: "begins the names of what a rule may ask of the run as a whole, as " + figure, Hint: "choose another name, as " + m.Name + "-entry",
+			})
+		}
+	}
+	return problems
 }
 
 // badRules refuses rules that cannot be read before anything is opened: what is

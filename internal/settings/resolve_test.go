@@ -31,6 +31,24 @@ func TestEveryProblemIsToldAtOnceWithItsPlace(t *testing.T) {
 	}
 }
 
+func TestTheNameOfAnEntryMustNotHideAFigure(t *testing.T) {
+	name := func(name string) error {
+		_, err := Resolve(Sources{Shard: "1/1", Flags: []Setting{{"closes.mix", []any{map[string]any{"name": name, "mode": "active"}}, "--set"}}})
+		return err
+	}
+	for _, bad := range []string{"drain", "leak", "self", "fds", "close_wait"} {
+		if err := name(bad); err == nil || !strings.HasPrefix(err.Error(), "--set: closes.mix[0].name: begins the names of what a rule may ask of the run as a whole, as "+bad+".") ||
+			!strings.HasSuffix(err.Error(), ", got \""+bad+"\" (choose another name, as "+bad+"-entry)") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	for _, good := range []string{"drained", "a", "active", "cut"} {
+		if err := name(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+}
+
 func TestAVariableIsReplacedInThePlanToRunAndNotInTheOneToStore(t *testing.T) {
 	c, err := Resolve(Sources{
 		File: "-", Stdin: strings.NewReader("target: {url: 'ws://127.0.0.1:9/', headers: ['Authorization: Bearer ${TOKEN}']}\n"), Shard: "2/3",

@@ -31,6 +31,16 @@ func KindOf(name string) (kind Kind, ok bool) {
 	return figures()[i].kind, true
 }
 
+// FigureOf gives a figure whose name begins with a word and a dot, "" where
+// none does. An entry of the mix that is called by such a word would hide it.
+func FigureOf(word string) string {
+	all := figures()
+	if i := slices.IndexFunc(all, func(f named) bool { return strings.HasPrefix(f.name, word+".") }); i >= 0 {
+		return all[i].name
+	}
+	return ""
+}
+
 // named is the name of a figure with its kind.
 type named struct {
 	name string
