@@ -3,6 +3,8 @@ package books
 import (
 	"context"
 	"net"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -108,20 +110,29 @@ func bout(t *testing.T, path string, run uint32) (*runner.Result, *result.Ledger
 	return res, m.Pairs()
 }
 
-// faults are the ways in which the target misbehaves on purpose.
-func faults() string {
-	names := []string{
-		"slow-reply", "no-reply", "fin-no-reply", "rst-no-reply", "reply-no-fin", "reply-rst", "close-before-reading-reply",
-		"half-frame", "byte-by-byte", "data-before-close", "data-after-close", "second-close", "bad-code", "short-payload",
-		"bad-utf8", "oversize", "fragmented", "masked", "rsv", "opcode", "early-fin", "early-rst", "ignore-half-close",
-		"leak-on-abort", "foreign-message",
+// faults are the ways in which the target misbehaves on purpose, all of them.
+func faults() (names []string) {
+	for _, path := range target.Paths()[1:] { // the first is the well-behaved one
+		names = append(names, strings.TrimPrefix(path, "/"))
 	}
-	return strings.Join(names, ":3,") + ":3"
+	return names
+}
+
+func TestTheGauntletHasEveryFault(t *testing.T) {
+	text, err := os.ReadFile("../../configs/gauntlet.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range faults() {
+		if !regexp.MustCompile(`[=,]` + name + `:2[,\n]`).Match(text) {
+			t.Errorf("%s is not in it", name)
+		}
+	}
 }
 
 func TestTheVerdictsOfBothEndsFitForEveryModeAndFault(t *testing.T) {
 	for i, path := range []string{
-		"/echo", "/echo?close_after=450ms&code=1012", "/echo?delay=200ms&after=450ms&keep=2s&fault=" + faults(),
+		"/echo", "/echo?close_after=450ms&code=1012", "/echo?delay=200ms&after=450ms&keep=2s&fault=" + strings.Join(faults(), ":3,") + ":3",
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
