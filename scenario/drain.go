@@ -2,11 +2,9 @@ package scenario
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -161,23 +159,18 @@ func (t *Target) SignalTo(h *Hook) string {
 	if _, own := t.Own(); own {
 		return "own"
 	}
-	u, err := url.Parse(Expand(t.URL, 0))
+	address, err := t.Address()
 	if err != nil {
 		return ""
 	}
-	host, port := u.Hostname(), u.Port()
-	if t.ConnectTo != "" {
-		if host, port, err = net.SplitHostPort(t.ConnectTo); err != nil {
-			return ""
-		}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
 	}
 	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {
 		return ""
 	}
-	if port == "" && u.Scheme == "wss" {
-		port = "443"
-	}
-	return "port:" + cmp.Or(port, "80")
+	return "port:" + port
 }
 
 // Request gives the method and the URL of HTTP as that of a Trigger does.

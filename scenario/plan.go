@@ -2,6 +2,8 @@ package scenario
 
 import (
 	"fmt"
+	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +56,28 @@ func (t *Target) Own() (path string, own bool) {
 	}
 	path, own = strings.CutPrefix(t.URL, "ws:///")
 	return "/" + path, own
+}
+
+// Address is where the target is dialled, host:port: ConnectTo, or else the host
+// of the URL with its port or that of its scheme. It is that of connection 0
+// where the URL's host is a template. The error is a URL that is none.
+func (t *Target) Address() (string, error) {
+	if t.ConnectTo != "" {
+		return t.ConnectTo, nil
+	}
+	u, err := url.Parse(Expand(t.URL, 0))
+	if err != nil {
+		return "", fmt.Errorf("read target.url: %w", err)
+	}
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "wss":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port), nil
 }
 
 // TLS holds the client's side of a wss:// handshake. CA, Cert and Key are

@@ -81,3 +81,22 @@ func TestATargetWithoutAHostIsTheOwnServer(t *testing.T) {
 		}
 	}
 }
+
+func TestATargetIsDialledAtItsHostAndTheSchemesPortOrWhereItSays(t *testing.T) {
+	for _, c := range []struct{ url, connect, want string }{
+		{"ws://h:9000/chat", "", "h:9000"},
+		{"ws://h/chat", "", "h:80"},
+		{"wss://h/chat", "", "h:443"},
+		{"ws://[::1]:9/", "", "[::1]:9"},
+		{"ws://10.0.0.{{n}}/", "", "10.0.0.0:80"},
+		{"wss://h/", "10.0.0.1:8443", "10.0.0.1:8443"},
+	} {
+		got, err := (&scenario.Target{URL: c.url, ConnectTo: c.connect}).Address()
+		if err != nil || got != c.want {
+			t.Errorf("%s is dialled at %s, %v; want %s", c.url, got, err, c.want)
+		}
+	}
+	if got, err := (&scenario.Target{URL: "ws://h:nine/"}).Address(); err == nil {
+		t.Errorf("a port that is none is dialled at %s", got)
+	}
+}

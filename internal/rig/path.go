@@ -3,8 +3,6 @@ package rig
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/url"
 	"time"
 
 	"github.com/wsload/wsload/internal/relay"
@@ -25,9 +23,9 @@ func newPath(ctx context.Context, asked *scenario.Plan, plan *scenario.Plan) (*p
 	if len(asked.Faults.Steps) == 0 {
 		return nil, nil
 	}
-	upstream, err := address(&plan.Target)
+	upstream, err := plan.Target.Address()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("faults: %w", err)
 	}
 	p := &path{steps: asked.Faults.Steps}
 	opt := relay.Options{Upstream: upstream, Steps: p.steps, Seed: asked.Seed, Begin: time.Now(), Connect: asked.Limits.Dial}
@@ -45,26 +43,6 @@ func newPath(ctx context.Context, asked *scenario.Plan, plan *scenario.Plan) (*p
 	}
 	plan.Target.ConnectTo = p.relay.Addr().String()
 	return p, nil
-}
-
-// address is where the target is dialled.
-func address(t *scenario.Target) (string, error) {
-	if t.ConnectTo != "" {
-		return t.ConnectTo, nil
-	}
-	u, err := url.Parse(scenario.Expand(t.URL, 0))
-	if err != nil {
-		return "", fmt.Errorf("faults: read target.url: %w", err)
-	}
-	port := u.Port()
-	switch {
-	case port != "":
-	case u.Scheme == "wss":
-		port = "443"
-	default:
-		port = "80"
-	}
-	return net.JoinHostPort(u.Hostname(), port), nil
 }
 
 // end lifts the faults and says what they did.

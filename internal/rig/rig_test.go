@@ -153,20 +153,6 @@ func TestWhatCannotBeSetUpIsRefusedWithItsPlaceAndRemedy(t *testing.T) {
 	}
 }
 
-func TestTheTargetIsDialledWhereItWouldBeWithoutThePath(t *testing.T) {
-	for _, c := range []struct {
-		url, connect, want string
-	}{
-		{"ws://h:9000/chat", "", "h:9000"}, {"ws://h/chat", "", "h:80"}, {"wss://h/chat", "", "h:443"},
-		{"ws://[::1]:9/", "", "[::1]:9"}, {"wss://h/", "10.0.0.1:8443", "10.0.0.1:8443"},
-	} {
-		got, err := address(&scenario.Target{URL: c.url, ConnectTo: c.connect})
-		if err != nil || got != c.want {
-			t.Errorf("%s is dialled at %s, %v; want %s", c.url, got, err, c.want)
-		}
-	}
-}
-
 func TestATargetOfWhichNothingIsSeenIsTold(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
