@@ -28,7 +28,7 @@ func TestEveryFigureOfADrainAndAWatchHasARule(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range watch.Names() {
+	for name := range new(watch.Series).Report().Values() {
 		if _, ok := metric.KindOf(name); !ok {
 			t.Errorf("no rule can ask for %s", name)
 		}

@@ -7,12 +7,6 @@ import (
 	"strings"
 )
 
-// RSS reads the memory in use by a process, in bytes. It is unknown when there
-// is no such process.
-func RSS(pid int) Fact { return rss(strconv.Itoa(pid)) }
-
-func rss(pid string) Fact { return residentOf(os.DirFS("/proc"), pid) }
-
 func readHost() Host { return hostOf(os.DirFS("/proc")) }
 
 // hostOf reads the host's facts below procfs, which is /proc.

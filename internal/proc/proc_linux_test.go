@@ -133,13 +133,13 @@ func TestWorkAndMemoryShowInTheFactsOfTheProcess(t *testing.T) {
 	if worked := time.Duration(after.CPU.N - before.CPU.N); !after.CPU.OK || worked < time.Millisecond {
 		t.Errorf("CPU time grew by %v after 30 ms of work", worked)
 	}
-	if own := RSS(os.Getpid()); !own.OK || own.N < size/2 {
+	if own := Of(os.Getpid()).RSS; !own.OK || own.N < size/2 {
 		t.Errorf("memory of the own pid %+v, want at least %d", own, size/2)
 	}
 }
 
 func TestAProcessThatIsNotThereHasNoMemory(t *testing.T) {
-	if got := RSS(1 << 30); got != (Fact{}) {
+	if got := Of(1 << 30).RSS; got != (Fact{}) {
 		t.Errorf("memory %+v, want unknown", got)
 	}
 }

@@ -82,20 +82,11 @@ const (
 	settledSuffix = ".after_settle"
 )
 
-// Names lists the metrics of Values, in the order of Quantities.
-func Names() []string {
-	var names []string
-	for _, q := range Quantities() {
-		names = append(names, leakPrefix+q.Name+hourSuffix, leakPrefix+q.Name+thousandPart, q.Name+settledSuffix)
-	}
-	return names
-}
-
 // Values gives the metrics by name, bytes for memory: leak.fds.per_1000 is how
 // many descriptors grew with each 1,000 connections that ended,
 // leak.rss.per_hour how many bytes with each hour of load, and
 // close_wait.after_settle how many sockets were there after the load that were
-// not before. All Names are in it.
+// not before. Each quantity has all three, known or not.
 //
 // A growth that is called no leak may be none at all: its interval reaches down
 // to 0. One of which that is not known has no bounds.

@@ -22,7 +22,7 @@ func BenchmarkCompute(b *testing.B) {
 	}
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		if _, err := Compute(text); err != nil {
+		if _, err := compute(text); err != nil {
 			b.Fatal(err)
 		}
 	}

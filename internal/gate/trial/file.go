@@ -165,13 +165,3 @@ func Decode(text []byte) (*File, error) {
 	}
 	return f, nil
 }
-
-// Compute reads a file and writes it with its verdict computed anew. From a
-// file that Encode or Compute wrote it makes the same bytes.
-func Compute(text []byte) ([]byte, error) {
-	f, err := Decode(text)
-	if err != nil {
-		return nil, err
-	}
-	return f.Encode()
-}
