@@ -214,7 +214,9 @@ func (c *connection) hold() {
 // soon as there is something for it.
 func (c *connection) receive() {
 	if c.lib == nil {
-		if c.readErr = c.tap.Await(); !errors.Is(c.readErr, wire.ErrEngage) || !c.join() {
+		c.readErr = c.tap.Await()
+		c.shard.e.storm.wait()
+		if !errors.Is(c.readErr, wire.ErrEngage) || !c.join() {
 			return
 		}
 	}

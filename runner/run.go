@@ -112,7 +112,7 @@ func (e *engine) run(ctx context.Context, meter func(stop <-chan struct{})) erro
 	var helpers sync.WaitGroup
 	for _, s := range e.shards {
 		s.climb()
-		helpers.Go(func() { s.schedule.run(s.fire) })
+		helpers.Go(func() { s.schedule.run(s.fireAll) })
 	}
 	stopMeter := make(chan struct{})
 	var metering sync.WaitGroup
@@ -132,6 +132,7 @@ func (e *engine) run(ctx context.Context, meter func(stop <-chan struct{})) erro
 		s.schedule.stop()
 	}
 	helpers.Wait()
+	e.storm.gusts.Wait()
 	for _, s := range e.shards {
 		s.ramp.stop()
 	}
@@ -259,6 +260,7 @@ type engine struct {
 	tracer  *tracer // nil: nothing is traced
 	crew    *crew   // connections and their closers
 	refill  refill
+	storm   storm
 
 	left     atomic.Int64    // slots whose connection has not settled, where each lives once
 	finished chan struct{}   // closed when left is 0

@@ -57,11 +57,14 @@ func (s *schedule) add(d due) {
 	}
 }
 
-// run fires what is due until stop is called. fire must not block.
-func (s *schedule) run(fire func(due)) {
+// run fires what is due, all that is due together at a time, until stop is
+// called. fire must not block, nor keep the entries.
+func (s *schedule) run(fire func([]due)) {
+	var all []due
 	for {
-		for d, ok := s.next(); ok; d, ok = s.next() {
-			fire(d)
+		for all = s.next(all[:0]); len(all) > 0; all = s.next(all[:0]) {
+			fire(all)
+			clear(all)
 		}
 		if !s.alarm.wait() {
 			return
@@ -71,20 +74,24 @@ func (s *schedule) run(fire func(due)) {
 
 func (s *schedule) stop() { s.alarm.stop() }
 
-// next takes out the first entry if it is due. If not, the alarm is set for it.
-func (s *schedule) next() (d due, ok bool) {
+// next takes out the entries that are due, and appends them to all. If none is,
+// the alarm is set for the first.
+func (s *schedule) next(all []due) []due {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asleep = false
+	now := s.tb.Now()
+	for len(s.dues.heap) > 0 && s.dues.heap[0].at <= now {
+		all = append(all, s.dues.pop())
+	}
+	if len(all) > 0 {
+		return all
+	}
 	if len(s.dues.heap) > 0 {
-		wait := s.dues.heap[0].at - s.tb.Now()
-		if wait <= 0 {
-			return s.dues.pop(), true
-		}
-		s.alarm.reset(wait)
+		s.alarm.reset(s.dues.heap[0].at - now)
 	}
 	s.asleep = true
-	return d, false
+	return nil
 }
 
 // dues is a heap of entries, the earliest first. Entries of connections that

@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsload/wsload/scenario/value"
@@ -18,6 +20,32 @@ type shard struct {
 
 	mu    sync.Mutex
 	alive map[*connection]struct{}
+}
+
+// fireAll does what is due together. The closes of a storm are taken by
+// goroutines of their own.
+func (s *shard) fireAll(all []due) {
+	var closes []due
+	for _, d := range all {
+		if len(all) > fewCloses && (d.task == taskClose || d.task == taskForward || d.task == taskOff) {
+			closes = append(closes, d)
+		} else {
+			s.fire(d)
+		}
+	}
+	if len(closes) == 0 {
+		return
+	}
+	storm := &s.e.storm
+	storm.rises(len(closes))
+	for part := range slices.Chunk(closes, fewCloses) {
+		storm.gusts.Go(func() {
+			for _, d := range part {
+				s.fire(d)
+			}
+			storm.falls(len(part))
+		})
+	}
 }
 
 // fire does what is due on a connection.
@@ -111,6 +139,49 @@ func (s *shard) each(f func(*connection)) {
 	for _, c := range all {
 		f(c)
 	}
+}
+
+// fewCloses is how many closes of a storm one goroutine takes. Where Go's
+// scheduler ends its slice of time, so many have to queue behind all who have got
+// their answer meanwhile.
+const fewCloses = 8
+
+// A storm is closes that are due together. Until all of them have begun, who has
+// got an answer waits with what comes after: it would take the processor from
+// those that are still to come.
+type storm struct {
+	gusts sync.WaitGroup
+	left  atomic.Int64 // closes that have not begun
+
+	mu   sync.Mutex
+	over chan struct{} // closed when left is 0; nil before the first storm
+}
+
+func (s *storm) rises(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left.Add(int64(n)) == int64(n) {
+		s.over = make(chan struct{})
+	}
+}
+
+func (s *storm) falls(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left.Add(-int64(n)) == 0 {
+		close(s.over)
+	}
+}
+
+// wait waits for the end of a storm.
+func (s *storm) wait() {
+	if s.left.Load() == 0 {
+		return
+	}
+	s.mu.Lock()
+	over := s.over
+	s.mu.Unlock()
+	<-over
 }
 
 // A meter turns what the shards record into interval summaries and a total. It

@@ -66,11 +66,13 @@ func TestAScheduleFiresOnTimeAlsoWhatIsEnteredWhileItWaits(t *testing.T) {
 		fired := make(chan time.Duration, 3)
 		done := make(chan struct{})
 		go func() {
-			s.run(func(d due) {
-				if now := tb.Now(); now != d.at {
-					t.Errorf("due at %v, fired at %v", d.at, now)
+			s.run(func(all []due) {
+				for _, d := range all {
+					if now := tb.Now(); now != d.at {
+						t.Errorf("due at %v, fired at %v", d.at, now)
+					}
+					fired <- d.at
 				}
-				fired <- d.at
 			})
 			close(done)
 		}()
@@ -85,6 +87,48 @@ func TestAScheduleFiresOnTimeAlsoWhatIsEnteredWhileItWaits(t *testing.T) {
 		}
 		s.stop()
 		<-done
+	})
+}
+
+func TestWhatIsDueTogetherIsFiredTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(wire.NewTimebase(), false)
+		for n := range uint64(1000) {
+			s.add(due{at: time.Second, n: n})
+		}
+		s.add(due{at: 2 * time.Second})
+		var fired []int
+		go s.run(func(all []due) { fired = append(fired, len(all)) })
+		time.Sleep(3 * time.Second)
+		s.stop()
+		if !slices.Equal(fired, []int{1000, 1}) {
+			t.Errorf("%v are fired together", fired)
+		}
+	})
+}
+
+func TestWhoHasGotAnAnswerWaitsForTheEndOfTheStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s storm
+		s.wait() // before the first one
+		for range 2 {
+			s.rises(2)
+			s.rises(3)
+			s.falls(4)
+			waited := make(chan struct{})
+			go func() {
+				s.wait()
+				close(waited)
+			}()
+			synctest.Wait()
+			select {
+			case <-waited:
+				t.Fatal("it did not wait for the last close")
+			default:
+			}
+			s.falls(1)
+			<-waited
+		}
 	})
 }
 

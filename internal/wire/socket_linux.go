@@ -126,13 +126,16 @@ func (s *stamper) tryDepart(p []byte, leaving func()) error {
 	cerr := s.raw.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0)
 		leaving()
-		n, errno := syscall.Write(int(fd), p)
+		// Go's scheduler is not told of the call, which does not wait: it would give
+		// the processor away, and in a storm this goroutine had to queue for one
+		// behind all that have got their answer.
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 		switch {
 		case errno == syscall.EAGAIN, errno == syscall.EINTR:
 			err = os.ErrDeadlineExceeded
-		case errno != nil:
+		case errno != 0:
 			err = os.NewSyscallError("write", errno)
-		case n < len(p):
+		case int(n) < len(p):
 			err = io.ErrShortWrite
 		}
 	})
@@ -169,7 +172,8 @@ func (s *stamper) recvmsg(fd uintptr) bool {
 	s.msg = syscall.Msghdr{Iov: &s.iov, Iovlen: 1, Control: &s.oob[0]}
 	s.msg.SetControllen(len(s.oob))
 	for {
-		n, _, errno := syscall.Syscall(syscall.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&s.msg)), 0)
+		// The socket does not block, so the scheduler need not be told.
+		n, _, errno := syscall.RawSyscall(syscall.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&s.msg)), 0)
 		switch {
 		case errno == syscall.EINTR:
 			continue
