@@ -214,8 +214,7 @@ func (c *connection) hold() {
 // soon as there is something for it.
 func (c *connection) receive() {
 	if c.lib == nil {
-		c.readErr = c.tap.Await()
-		c.shard.e.storm.wait()
+		c.readErr = c.tap.Await(c.shard.e.calm)
 		if !errors.Is(c.readErr, wire.ErrEngage) || !c.join() {
 			return
 		}

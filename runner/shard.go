@@ -146,9 +146,10 @@ func (s *shard) each(f func(*connection)) {
 // their answer meanwhile.
 const fewCloses = 8
 
-// A storm is closes that are due together. Until all of them have begun, who has
-// got an answer waits with what comes after: it would take the processor from
-// those that are still to come.
+// A storm is closes that are due together. Until all of them have begun, nobody
+// reads the answer to one: that would take the processor from those that are
+// still to come. The kernel dates the answers meanwhile, and read_lag tells how
+// long they waited.
 type storm struct {
 	gusts sync.WaitGroup
 	left  atomic.Int64 // closes that have not begun

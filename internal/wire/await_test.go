@@ -12,7 +12,7 @@ import (
 	"github.com/wsload/wsload/internal/memnet"
 )
 
-func (c *client) awaiting() *call { return beside(c.T, c.tap.Await) }
+func (c *client) awaiting() *call { return beside(c.T, func() error { return c.tap.Await(nil) }) }
 
 func TestAnOwnerWithoutALibraryAnswersPingsAndWaitsForTheClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -141,11 +141,11 @@ func TestTheOwnersWaitEndsWithTheConnectionTheLimitAndTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := openMem(t, memnet.Options{}, opening{})
 		c.tap.LetGo()
-		if err := c.tap.Await(); !errors.Is(err, net.ErrClosed) {
+		if err := c.tap.Await(nil); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("after LetGo: %v", err)
 		}
 		c.tap.Interrupt()
-		if err := c.tap.Await(); !errors.Is(err, ErrInterrupted) {
+		if err := c.tap.Await(nil); !errors.Is(err, ErrInterrupted) {
 			t.Errorf("after Interrupt: %v", err)
 		}
 	})
@@ -160,13 +160,13 @@ func TestAnOwnersMessageIsAMessageUntilTheConnectionIsClosing(t *testing.T) {
 		},
 		"the peer's Close": func(c *client) {
 			c.peer.send(closing(1001, ""))
-			if err := c.tap.Await(); err != nil {
+			if err := c.tap.Await(nil); err != nil {
 				c.Fatal(err)
 			}
 		},
 		"the peer's FIN": func(c *client) {
 			c.peer.fin()
-			if err := c.tap.Await(); err != io.EOF {
+			if err := c.tap.Await(nil); err != io.EOF {
 				c.Fatal(err)
 			}
 		},

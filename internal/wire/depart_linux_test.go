@@ -285,3 +285,35 @@ func TestLinuxNotesACloseThatMeetsAnRST(t *testing.T) {
 	}
 	c.wantEnding(Aborted, RST)
 }
+
+func TestLinuxCallsBackBeforeItReadsWhatHasArrived(t *testing.T) {
+	holdStamps(t)
+	eventually(t, "it waits before the Close arrives", func() bool {
+		c := openTCP(t, opening{})
+		arrived, goOn := make(chan struct{}), make(chan struct{})
+		waiting := beside(t, func() error {
+			return c.tap.Await(func() {
+				close(arrived)
+				<-goOn
+			})
+		})
+		time.Sleep(quiet)
+		c.peer.send(closing(1001, ""))
+		select {
+		case <-arrived:
+		case <-waiting.done:
+			return false
+		}
+		before := c.tb.Now()
+		c.wantTrace(Open, None)
+		close(goOn)
+		if err := waiting.wait(); err != nil {
+			t.Fatal(err)
+		}
+		tr := c.wantTrace(CloseReceived, None)
+		if at := tr.PeerClose; at.Source != Kernel || at.At >= before || tr.PeerCloseSeen < before {
+			t.Errorf("arrived %+v and seen %v; it was let read at %v", at, tr.PeerCloseSeen, before)
+		}
+		return true
+	})
+}

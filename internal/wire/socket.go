@@ -70,11 +70,28 @@ func (s *socket) Read(p []byte) (int, error) {
 		n, err = s.Conn.Read(p)
 	} else {
 		n, wall, err = s.stamp.read(p)
+	}
+	return n, s.read(n, wall, err)
+}
+
+// readAfter is Read, and calls before, where it is not nil, between the wait for
+// something to arrive and the read. Without stamps it is Read.
+func (s *socket) readAfter(p []byte, before func()) (int, error) {
+	if s.stamp == nil || before == nil {
+		return s.Read(p)
+	}
+	n, wall, err := s.stamp.readAfter(s.inStock(p), before)
+	return n, s.read(n, wall, err)
+}
+
+// read takes note of a read, and gives its error.
+func (s *socket) read(n int, wall int64, err error) error {
+	if s.stamp != nil {
 		s.tell(err)
 	}
 	err = s.own(err)
 	s.note(n, wall, err)
-	return n, err
+	return err
 }
 
 // Write implements net.Conn.
@@ -135,10 +152,7 @@ func (s *socket) tryRead(p []byte) (int, error) {
 		return s.Read(p)
 	}
 	n, wall, err := s.stamp.tryRead(s.inStock(p))
-	s.tell(err)
-	err = s.own(err)
-	s.note(n, wall, err)
-	return n, err
+	return n, s.read(n, wall, err)
 }
 
 // takeStock notes what has arrived that nobody has read: none of it is dated

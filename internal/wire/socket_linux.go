@@ -24,11 +24,13 @@ const (
 type stamper struct {
 	raw  syscall.RawConn
 	recv func(fd uintptr) bool
+	look func(fd uintptr) bool // recv, at the first call alone
 
-	p    []byte
-	n    int
-	wall int64 // ns since the epoch, 0 for none
-	err  error
+	p      []byte
+	looked bool
+	n      int
+	wall   int64 // ns since the epoch, 0 for none
+	err    error
 
 	msg syscall.Msghdr
 	iov syscall.Iovec
@@ -55,6 +57,13 @@ func newStamper(conn net.Conn) *stamper {
 	}
 	s := &stamper{raw: raw}
 	s.recv = s.recvmsg
+	s.look = func(fd uintptr) bool {
+		if s.looked {
+			return true
+		}
+		s.looked = true
+		return s.recvmsg(fd)
+	}
 	on := false
 	cerr := raw.Control(func(fd uintptr) {
 		on = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soTimestampNS, 1) == nil
@@ -68,6 +77,18 @@ func newStamper(conn net.Conn) *stamper {
 func (s *stamper) read(p []byte) (int, int64, error) {
 	s.p = p
 	err := s.raw.Read(s.recv)
+	return s.result(err)
+}
+
+// readAfter is read, and calls before between the wait, if there is one, and the
+// read.
+func (s *stamper) readAfter(p []byte, before func()) (int, int64, error) {
+	s.p, s.looked = p, false
+	err := s.raw.Read(s.look)
+	if err == nil && s.n == 0 && s.err == nil {
+		before()
+		return s.read(p)
+	}
 	return s.result(err)
 }
 

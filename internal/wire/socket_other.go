@@ -18,6 +18,9 @@ func newStamper(net.Conn) *stamper { return nil }
 
 func (*stamper) read([]byte) (int, int64, error)    { return 0, 0, errors.ErrUnsupported }
 func (*stamper) tryRead([]byte) (int, int64, error) { return 0, 0, errors.ErrUnsupported }
+func (*stamper) readAfter([]byte, func()) (int, int64, error) {
+	return 0, 0, errors.ErrUnsupported
+}
 func (*stamper) depart([]byte, func()) (int, error) { return 0, errors.ErrUnsupported }
 func (*stamper) tryDepart([]byte, func()) error     { return errors.ErrUnsupported }
 func (*stamper) acknowledge()                       {}

@@ -295,7 +295,10 @@ func (t *Tap) Interrupt() {
 // returns nil when a Close has come, or anything behind an own one, and the
 // error that ended the wait otherwise, as Read does. Where the library is needed
 // it returns ErrEngage; what has come waits for its Read, or for Next.
-func (t *Tap) Await() error {
+//
+// before, where it is not nil, is called when something has arrived and is not
+// yet read, on a plain connection of the kernel's with stamps.
+func (t *Tap) Await(before func()) error {
 	for {
 		t.mu.Lock()
 		switch {
@@ -317,7 +320,13 @@ func (t *Tap) Await() error {
 		t.inRead = true
 		t.mu.Unlock()
 
-		n, err := t.conn.Read(t.first[:])
+		var n int
+		var err error
+		if t.conn == net.Conn(t.sock) {
+			n, err = t.sock.readAfter(t.first[:], before)
+		} else {
+			n, err = t.conn.Read(t.first[:])
+		}
 
 		t.mu.Lock()
 		t.inRead = false
