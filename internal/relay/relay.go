@@ -35,6 +35,9 @@ type Options struct {
 	// Begin is the begin of the run, from which the steps count. The zero time
 	// is the moment of Start.
 	Begin time.Time
+	// Shard is the part of the run that the path is for. It is in the name of a
+	// Toxiproxy's proxy, so that the shards of a run have one each.
+	Shard scenario.Shard
 	// Connect is the limit of a connection to the server; 0 means 5 s.
 	Connect time.Duration
 }

@@ -8,15 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/scenario/problem"
@@ -33,13 +34,16 @@ type Toxiproxy struct {
 	addr   string
 	client *http.Client
 
-	cancel context.CancelFunc
-	work   sync.WaitGroup
-	failed error // the first call of the schedule that failed; to be read when work is done
+	replaced bool
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
+	failed   error  // the first call of the schedule that failed; to be read when work is done, as is
+	began    []bool // by step, whether it came into force
 }
 
 // StartToxiproxy makes a proxy in front of the server and begins its schedule.
-// api is the address of the API, such as http://127.0.0.1:8474. It fails where
+// The proxy has the name that a run from this host to this server gives it each
+// time, so that what is left of one that was killed is replaced. api is the address of the API, such as http://127.0.0.1:8474. It fails where
 // CheckToxiproxy does, and where the API does not answer. Stop must be called
 // if it does not fail; the end of ctx ends the schedule alone.
 func StartToxiproxy(ctx context.Context, api string, o Options) (*Toxiproxy, error) {
@@ -58,7 +62,7 @@ func startToxiproxy(ctx context.Context, api string, o Options, transport http.R
 		return nil, errors.New("toxiproxy: the address of its API is no URL (write http://127.0.0.1:8474)")
 	}
 	t := &Toxiproxy{
-		api: strings.TrimSuffix(api, "/"), name: fmt.Sprintf("wsload-%08x", rand.Uint32()),
+		api: strings.TrimSuffix(api, "/"), name: proxyName(&o), began: make([]bool, len(o.Steps)),
 		client: &http.Client{Transport: transport, Timeout: apiLimit},
 	}
 	listen := ":0"
@@ -66,7 +70,14 @@ func startToxiproxy(ctx context.Context, api string, o Options, transport http.R
 		listen = "127.0.0.1:0"
 	}
 	var made struct{ Listen string }
-	err = t.call(ctx, http.MethodPost, "/proxies", proxyJSON{Name: t.name, Listen: listen, Upstream: o.Upstream, Enabled: true}, &made)
+	proxy := proxyJSON{Name: t.name, Listen: listen, Upstream: o.Upstream, Enabled: true}
+	err = t.call(ctx, http.MethodPost, "/proxies", proxy, &made)
+	if refused, ok := errors.AsType[*statusError](err); ok && refused.code == http.StatusConflict {
+		if t.call(ctx, http.MethodDelete, "/proxies/"+t.name, nil, nil) == nil {
+			t.replaced = true
+			err = t.call(ctx, http.MethodPost, "/proxies", proxy, &made)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +100,26 @@ func startToxiproxy(ctx context.Context, api string, o Options, transport http.R
 	return t, nil
 }
 
+// proxyName tells whose proxy it is: of wsload on this host, for a server, for a
+// shard where it is not the whole.
+func proxyName(o *Options) string {
+	host, _ := os.Hostname()
+	name := "wsload-" + host + "-" + o.Upstream
+	if o.Shard.Count > 1 {
+		name += fmt.Sprintf("-%dof%d", o.Shard.Index, o.Shard.Count)
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '.') {
+			return r
+		}
+		return '-' // it stands in the path of a URL
+	}, name)
+}
+
+// Name is that of the proxy. Replaced says that the API had one of that name:
+// of a run that was killed, or of one beside this one, which has lost it.
+func (t *Toxiproxy) Name() (name string, replaced bool) { return t.name, t.replaced }
+
 // Addr is where clients connect to, host:port.
 func (t *Toxiproxy) Addr() string { return t.addr }
 
@@ -103,9 +134,13 @@ func (t *Toxiproxy) Stop() error {
 	return errors.Join(t.failed, t.call(context.Background(), http.MethodDelete, "/proxies/"+t.name, nil, nil))
 }
 
+// Began says of each step whether it came into force. It is known after Stop.
+func (t *Toxiproxy) Began() []bool { return t.began }
+
 // An event is a call of the API at its time.
 type event struct {
 	at    time.Duration
+	step  int
 	toxic toxicJSON
 	ends  bool // the toxic is removed
 }
@@ -116,9 +151,9 @@ func events(steps []scenario.Fault) (all []event) {
 	for i := range steps {
 		f := &steps[i]
 		for _, toxic := range toxics(i, f) {
-			all = append(all, event{at: f.At, toxic: toxic})
+			all = append(all, event{at: f.At, step: i, toxic: toxic})
 			if f.For > 0 || f.Kind() == scenario.FaultCut {
-				all = append(all, event{at: f.At + f.For, toxic: toxic, ends: true})
+				all = append(all, event{at: f.At + f.For, step: i, toxic: toxic, ends: true})
 			}
 		}
 	}
@@ -159,6 +194,7 @@ func (t *Toxiproxy) run(ctx context.Context, begin time.Time, all []event) error
 		if err != nil {
 			return fmt.Errorf("toxic %s: %w", e.toxic.Name, err)
 		}
+		t.began[e.step] = true
 	}
 	return nil
 }
@@ -243,6 +279,16 @@ func CheckToxiproxy(steps []scenario.Fault) error {
 	return problems.Err()
 }
 
+// A statusError is an answer of the API that is none of success.
+type statusError struct {
+	code int
+	text string
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("status %d, %s", e.code, problem.Quote(e.text))
+}
+
 // call makes one call of the API. Where into is not nil, the answer is read
 // into it.
 func (t *Toxiproxy) call(ctx context.Context, method, path string, body, into any) error {
@@ -273,7 +319,7 @@ func (t *Toxiproxy) call(ctx context.Context, method, path string, body, into an
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return fail(fmt.Errorf("status %d, %s", resp.StatusCode, problem.Quote(strings.TrimSpace(string(answer)))))
+		return fail(&statusError{resp.StatusCode, strings.TrimSpace(string(answer))})
 	case err != nil:
 		return fail(err)
 	case into == nil:

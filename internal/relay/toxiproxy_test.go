@@ -3,8 +3,10 @@ package relay
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +37,7 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewDecoder(r.Body).Decode(&body) // a DELETE has none
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	if len(parts) > 1 {
-		parts[1] = "P" // its name is drawn
+		parts[1] = "P" // whatever its name
 	}
 	call := r.Method + " /" + strings.Join(parts, "/")
 	if name, ok := body["name"].(string); ok && len(parts) > 2 {
@@ -49,16 +51,19 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	key := strings.TrimPrefix(strings.TrimPrefix(call, "POST "), "DELETE ")
 	switch {
+	case r.Method == http.MethodPost && len(parts) == 1 && f.live["/proxies/P"]:
+		http.Error(w, `{"error":"proxy already exists","status":409}`, http.StatusConflict)
 	case r.Method == http.MethodPost && !f.live[key]:
 		f.live[key] = true
 		if len(parts) == 1 {
+			delete(f.live, key)
 			f.live["/proxies/P"] = true
 			body["listen"] = f.listen
 			w.WriteHeader(http.StatusCreated)
 		}
 		_ = json.NewEncoder(w).Encode(body)
 	case r.Method == http.MethodDelete && f.live[key]:
-		delete(f.live, key)
+		maps.DeleteFunc(f.live, func(name string, _ bool) bool { return strings.HasPrefix(name, key) }) // with its toxics
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		http.Error(w, `{"error":"not found","status":404}`, http.StatusNotFound)
@@ -127,6 +132,54 @@ func TestAToxiproxyGetsTheStepsAsToxicsAtTheirTimes(t *testing.T) {
 		}
 		if b := api.bodies[0]; b["upstream"] != "127.0.0.1:9000" || b["enabled"] != true || !strings.HasPrefix(b["name"].(string), "wsload-") {
 			t.Errorf("the proxy is made of %v", b)
+		}
+	})
+}
+
+func TestAProxyThatAKilledRunLeftIsReplaced(t *testing.T) {
+	api := newFakeAPI()
+	steps := []scenario.Fault{
+		step(func(f *scenario.Fault) { f.Latency = time.Second }),
+		step(func(f *scenario.Fault) { f.At, f.Latency = time.Hour, time.Second }),
+	}
+	synctest.Test(t, func(t *testing.T) {
+		start := func(upstream string, shard scenario.Shard) *Toxiproxy {
+			p, err := startToxiproxy(t.Context(), "http://127.0.0.1:8474", Options{Upstream: upstream, Steps: steps, Shard: shard}, api)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		one := scenario.Shard{Index: 1, Count: 3}
+		killed := start("[::1]:9000", one)
+		synctest.Wait()
+		killed.cancel() // and its proxy stays
+		killed.work.Wait()
+		next := start("[::1]:9000", one)
+		name, replaced := next.Name()
+		if was, before := killed.Name(); was != name || before || !replaced {
+			t.Errorf("%s replaced: %v; %s before it: %v", name, replaced, was, before)
+		}
+		if !strings.HasPrefix(name, "wsload-") || !strings.HasSuffix(name, "----1--9000-1of3") || url.PathEscape(name) != name {
+			t.Errorf("it is named %s", name)
+		}
+		// A POST and two toxics; then the POST that was refused, and what follows.
+		if len(api.calls) < 6 || !strings.HasSuffix(api.calls[4], "DELETE /proxies/P") || !strings.HasSuffix(api.calls[5], "POST /proxies") {
+			t.Errorf("calls %q", api.calls)
+		}
+		synctest.Wait()
+		if err := next.Stop(); err != nil {
+			t.Error(err)
+		}
+		if began := next.Began(); !slices.Equal(began, []bool{true, false}) {
+			t.Errorf("the steps began: %v", began)
+		}
+		others := map[string]bool{name: true}
+		for upstream, shard := range map[string]scenario.Shard{"[::1]:9000": {Index: 2, Count: 3}, "[::1]:9001": one, "h:9000": {}} {
+			others[proxyName(&Options{Upstream: upstream, Shard: shard})] = true
+		}
+		if len(others) != 4 {
+			t.Errorf("the proxies of others have the same name: %v", others)
 		}
 	})
 }
@@ -201,7 +254,7 @@ func TestATroubledToxiproxyIsTold(t *testing.T) {
 	}
 }
 
-// nameOf is the drawn name of a proxy, where there is one.
+// nameOf is the name of a proxy, where there is one.
 func nameOf(p *Toxiproxy) string {
 	if p == nil {
 		return "none"
@@ -220,7 +273,7 @@ func TestAToxiproxyIsCalledOverPlainHTTP(t *testing.T) {
 	if err := p.Stop(); err != nil {
 		t.Error(err)
 	}
-	if len(api.calls) != 2 || len(api.live) != 1 { // POST leaves its own mark
+	if len(api.calls) != 2 || len(api.live) != 0 {
 		t.Errorf("calls %v leave %v", api.calls, api.live)
 	}
 	server.Close()

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -168,6 +169,19 @@ func TestAPlanOfAnotherVersionDoesNotStopTheReport(t *testing.T) {
 	doc.Plan = json.RawMessage(`{"target":"ws://host"}`)
 	if out := text(t, doc); !strings.Contains(out, "unknown target") {
 		t.Errorf("the head:\n%.200s", out)
+	}
+}
+
+func TestWhatAToxiproxyDoesNotCountIsNotCalledNone(t *testing.T) {
+	n := func(n uint64) *uint64 { return &n }
+	doc := document(t, header(), good(), goodEnd())
+	doc.Path = &result.Path{Accepted: n(7), Refused: n(0), Steps: []result.PathStep{{What: "stall", Hit: n(3)}}}
+	if out := text(t, doc); !regexp.MustCompile(`(?m)^  stall +3 *$`).MatchString(out) || !strings.Contains(out, "  7 connections took the path, 0 could not reach the target; ") {
+		t.Errorf("of a relay:\n%s", out)
+	}
+	doc.Path = &result.Path{Steps: []result.PathStep{{What: "stall"}}}
+	if out := text(t, doc); !regexp.MustCompile(`(?m)^  stall +\? *$`).MatchString(out) || !strings.Contains(out, "  a Toxiproxy carried the connections, which does not count them; ") {
+		t.Errorf("of a Toxiproxy:\n%s", out)
 	}
 }
 

@@ -201,7 +201,15 @@ func (p *page) path() {
 	}
 	p.section("  %s%s", pad("faults of the path", 60), pad("hit", -10))
 	for _, s := range f.Steps {
-		p.line(plain, "  %s%s", pad(printable(s.What), 60), pad(fmt.Sprint(s.Hit), -10))
+		hit := "?"
+		if s.Hit != nil {
+			hit = fmt.Sprint(*s.Hit)
+		}
+		p.line(plain, "  %s%s", pad(printable(s.What), 60), pad(hit, -10))
 	}
-	p.line(plain, "  %s took the path, %d could not reach the target; times include the path", gate.Number(f.Accepted, "connection"), f.Refused)
+	if f.Accepted == nil || f.Refused == nil {
+		p.line(plain, "  a Toxiproxy carried the connections, which does not count them; times include the path")
+		return
+	}
+	p.line(plain, "  %s took the path, %d could not reach the target; times include the path", gate.Number(*f.Accepted, "connection"), *f.Refused)
 }

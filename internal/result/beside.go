@@ -257,17 +257,18 @@ type Figure struct {
 	Basis string   `json:"basis"` // what it rests on; without a value, why there is none
 }
 
-// Path is what the faults of the path did.
+// Path is what the faults of the path did. Its counts are null where a Toxiproxy
+// carried them, which does not count.
 type Path struct {
-	Accepted uint64     `json:"accepted"` // connections that took the path
-	Refused  uint64     `json:"refused"`  // of these, reset because the target could not be reached
+	Accepted *uint64    `json:"accepted"` // connections that took the path
+	Refused  *uint64    `json:"refused"`  // of these, reset because the target could not be reached
 	Steps    []PathStep `json:"steps"`
 }
 
 // PathStep is one step of the plan's faults.
 type PathStep struct {
-	What string `json:"what"`
-	Hit  uint64 `json:"hit"` // connections
+	What string  `json:"what"`
+	Hit  *uint64 `json:"hit"` // connections
 }
 
 // joinWatches makes one of the watches of two shards: of each figure the larger
@@ -303,13 +304,22 @@ func joinPaths(a, b *Path) *Path {
 	if a == nil || b == nil {
 		return cmp.Or(a, b)
 	}
-	sum := &Path{Accepted: a.Accepted + b.Accepted, Refused: a.Refused + b.Refused, Steps: slices.Clone(a.Steps)}
+	sum := &Path{Accepted: both(a.Accepted, b.Accepted), Refused: both(a.Refused, b.Refused), Steps: slices.Clone(a.Steps)}
 	for i, step := range b.Steps {
 		if i < len(sum.Steps) && sum.Steps[i].What == step.What {
-			sum.Steps[i].Hit += step.Hit
+			sum.Steps[i].Hit = both(sum.Steps[i].Hit, step.Hit)
 		}
 	}
 	return sum
+}
+
+// both is the sum of two counts, unknown where one of them is.
+func both(a, b *uint64) *uint64 {
+	if a == nil || b == nil {
+		return nil
+	}
+	sum := *a + *b
+	return &sum
 }
 
 // whole refuses arrivals without their times.

@@ -153,9 +153,10 @@ func TestALeakInAnyShardIsThatOfTheWhole(t *testing.T) {
 }
 
 func TestThePathsOfShardsAddUp(t *testing.T) {
-	a := &Path{Accepted: 20, Refused: 1, Steps: []PathStep{{"cut", 10}, {"stall", 2}}}
-	b := &Path{Accepted: 20, Steps: []PathStep{{"cut", 10}, {"another", 7}}}
-	want := &Path{Accepted: 40, Refused: 1, Steps: []PathStep{{"cut", 20}, {"stall", 2}}}
+	n := func(n uint64) *uint64 { return &n }
+	a := &Path{Accepted: n(20), Refused: n(1), Steps: []PathStep{{"cut", n(10)}, {"stall", n(2)}, {"latency", n(4)}}}
+	b := &Path{Accepted: n(20), Refused: n(0), Steps: []PathStep{{"cut", n(10)}, {"another", n(7)}, {"latency", nil}}}
+	want := &Path{Accepted: n(40), Refused: n(1), Steps: []PathStep{{"cut", n(20)}, {"stall", n(2)}, {"latency", nil}}}
 	if diff := cmp.Diff(want, joinPaths(a, b)); diff != "" {
 		t.Error(diff)
 	}

@@ -92,7 +92,7 @@ func Begin(ctx context.Context, opt Options, plan *scenario.Plan, run *runner.Op
 	if r.watch != nil {
 		r.watch.before(ctx)
 	}
-	if r.path, err = newPath(ctx, opt.Plan, plan); err != nil { // its steps count from here on
+	if r.path, err = newPath(ctx, &opt, plan); err != nil { // its steps count from here on
 		if r.watch != nil {
 			r.watch.leave()
 		}

@@ -3,16 +3,21 @@ package rig
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/internal/watch"
 	"github.com/wsload/wsload/runner"
@@ -126,7 +131,7 @@ func TestFaultsOfThePathAreBetweenTheRunAndItsTarget(t *testing.T) {
 	if n := res.Total.Ended(stats.PrematureRST); n < 20 {
 		t.Errorf("%d connections ended by an RST, want the 20 that were there", n)
 	}
-	if found.Path == nil || found.Path.Accepted < 20 || len(found.Path.Steps) != 1 || found.Path.Steps[0].Hit < 20 || found.Path.Steps[0].What != "cut rst, client, at 500ms" {
+	if found.Path == nil || *found.Path.Accepted < 20 || len(found.Path.Steps) != 1 || *found.Path.Steps[0].Hit < 20 || found.Path.Steps[0].What != "cut rst, client, at 500ms" {
 		t.Errorf("%+v", found.Path)
 	}
 }
@@ -183,8 +188,43 @@ func TestStepsCountFromTheBeginOfTheRunHoweverLongTheWatchLooksBefore(t *testing
 	p.Faults.Steps = []scenario.Fault{cut}
 	p.Watch = scenario.Watch{Sources: []string{"http://" + mute.Addr().String() + "/metrics"}, Every: 50 * time.Millisecond}
 	res, found, _ := around(t, p)
-	if n := res.Total.Ended(stats.PrematureRST); n < 20 || found.Path.Steps[0].Hit < 20 {
-		t.Errorf("%d connections ended by an RST, and the step hit %d, want the 20 that were there", n, found.Path.Steps[0].Hit)
+	if n := res.Total.Ended(stats.PrematureRST); n < 20 || *found.Path.Steps[0].Hit < 20 {
+		t.Errorf("%d connections ended by an RST, and the step hit %d, want the 20 that were there", n, *found.Path.Steps[0].Hit)
+	}
+}
+
+// A Toxiproxy that carries nothing: it answers as one does, and says that it
+// listens where the target is.
+func TestTheStepsOfAToxiproxyAreToldWithoutWhomTheyMet(t *testing.T) {
+	p := plan(t, serve(t, "/echo"))
+	at, err := p.Target.Address()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := true // what a killed run has left
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodDelete:
+			there = false
+		case r.URL.Path == "/proxies" && there:
+			w.WriteHeader(http.StatusConflict)
+		case r.URL.Path == "/proxies":
+			there = true
+			fmt.Fprintf(w, `{"listen": %q}`, at)
+		}
+	}))
+	defer api.Close()
+	now, later := scenario.DefaultFault(), scenario.DefaultFault()
+	now.Latency = 5 * time.Millisecond
+	later.At, later.Latency = time.Hour, 5*time.Millisecond
+	p.Faults = scenario.Faults{Toxiproxy: api.URL, Steps: []scenario.Fault{now, later}}
+	_, found, _ := around(t, p)
+	want := &result.Path{Steps: []result.PathStep{{What: "latency 5ms, both, at 0s"}, {What: "latency 5ms, both, at 1h"}}}
+	if diff := cmp.Diff(want, found.Path); diff != "" || found.Err != nil {
+		t.Errorf("%v\n%s", found.Err, diff)
+	}
+	if w := found.Warnings; len(w) != 2 || w[0] != "the fault latency 5ms, both, at 1h never came into force" || !strings.Contains(w[1], "which was replaced") {
+		t.Errorf("%q", w)
 	}
 }
 

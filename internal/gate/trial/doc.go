@@ -49,8 +49,8 @@
 //
 // # The same verdict everywhere
 //
-// A [File] holds everything a verdict rests on. [Compute] reads one and writes
-// it again with the verdict computed anew, to the same bytes on every machine:
+// A [File] holds everything a verdict rests on. [Decode] and [File.Encode] read one
+// and write it again with the verdict computed anew, to the same bytes on every machine:
 // all sums are of integers or of floating-point numbers in a fixed order, no
 // logarithm is taken, and no compiler may fuse a product with a sum.
 package trial
