@@ -3,12 +3,16 @@ package rig
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -172,6 +176,29 @@ func TestATargetOfWhichNothingIsSeenIsTold(t *testing.T) {
 	}
 	if f := found.Watch.Figures["leak.fds.per_1000"]; f.Value != nil || !strings.HasPrefix(f.Basis, "known at 0 points") {
 		t.Errorf("%+v", f)
+	}
+}
+
+func TestAPageIsBelievedByTheAuthorityOfTheTarget(t *testing.T) {
+	page := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "process_open_fds 9") }))
+	page.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail
+	page.StartTLS()
+	defer page.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: page.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := plan(t, serve(t, "/echo"))
+	p.Watch = scenario.Watch{Sources: []string{page.URL}, Every: 50 * time.Millisecond}
+	for _, c := range []struct{ ca, warning string }{{"", "certificate"}, {ca, ""}} {
+		p.Target.TLS.CA = c.ca
+		_, found, _ := around(t, p)
+		if text := strings.Join(found.Warnings, "; "); c.warning == "" && text != "" || !strings.Contains(text, c.warning) {
+			t.Errorf("with the authority %q: %q", c.ca, text)
+		}
+		if f := found.Watch.Figures["fds.after_settle"]; (f.Value != nil) != (c.ca != "") {
+			t.Errorf("with the authority %q: %+v", c.ca, f)
+		}
 	}
 }
 

@@ -2,10 +2,12 @@ package rig
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"math"
 	"net"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -72,6 +74,7 @@ func newVigil(opt *Options) (*vigil, error) {
 	} else if port, ok := strings.CutPrefix(plan.Target.SignalTo(&scenario.Hook{}), "port:"); ok {
 		v.target.sampler.Port, _ = strconv.Atoi(port)
 	}
+	var err error
 	for _, text := range plan.Watch.Sources {
 		texts := []string{text}
 		if strings.TrimSpace(text) == auto {
@@ -88,11 +91,32 @@ func newVigil(opt *Options) (*vigil, error) {
 			v.target.sampler.Sources = append(v.target.sampler.Sources, s)
 		}
 	}
+	if v.target.sampler.Roots, err = roots(plan.Target.TLS.CA); err != nil {
+		return nil, err
+	}
 	v.self.sampler.Sources = []watch.Source{watch.Self()}
 	for _, w := range []*watched{&v.target, &v.self} {
 		w.sampler.State, w.series.Warm = v.state, warm
 	}
 	return v, nil
+}
+
+// roots are whom the pages of a target are believed by: those whom the system
+// does, and the target's own authority. It is nil without one.
+func roots(ca string) (*x509.CertPool, error) {
+	if ca == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(ca)
+	if err != nil {
+		return nil, fmt.Errorf("target.tls.ca: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil { // a system without any
+		pool = x509.NewCertPool()
+	}
+	pool.AppendCertsFromPEM(text) // where there is none in it, the target is not believed either
+	return pool, nil
 }
 
 // level is the part of a run in which the load is to hold its population: from

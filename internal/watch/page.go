@@ -3,6 +3,8 @@ package watch
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,10 +27,14 @@ import (
 const maxPage = 1 << 20
 
 // newClient makes a client that keeps its connection, so that each sample does
-// not leave a socket in TIME_WAIT on the port that is watched.
-func newClient() *http.Client {
+// not leave a socket in TIME_WAIT on the port that is watched. It believes
+// certificates of roots, of the system's where that is nil.
+func newClient(roots *x509.CertPool) *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1},
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1,
+			TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true, // which a TLSClientConfig turns off
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a redirect is told, since it may lead anywhere
 		},

@@ -91,7 +91,7 @@ func TestAPageThatTellsNothingSaysWhy(t *testing.T) {
 // ask fetches a path of a server.
 func ask(t *testing.T, address, path string) (reading, error) {
 	t.Helper()
-	client := newClient()
+	client := newClient(nil)
 	defer client.CloseIdleConnections()
 	page, err := url.Parse(address + path)
 	if err != nil {

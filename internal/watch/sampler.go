@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"slices"
@@ -18,6 +19,8 @@ type Sampler struct {
 	// Port is the target's, whose sockets are counted on this host. 0 takes
 	// that of the first source that has one; without any they are unknown.
 	Port int
+	// Roots are whom the pages on https are believed by; nil is the system's.
+	Roots *x509.CertPool
 	// Epoch is when the run began, from which At counts.
 	Epoch time.Time
 	// State tells the phase of the run and how many connections have ended
@@ -117,7 +120,7 @@ func (s *Sampler) Sample(ctx context.Context, limit time.Duration) Sample {
 }
 
 func (s *Sampler) begin() {
-	s.client = newClient()
+	s.client = newClient(s.Roots)
 	for _, source := range s.Sources {
 		s.readers = append(s.readers, reader{source: source, holder: holder{port: source.Port()}})
 		if s.Port == 0 {
