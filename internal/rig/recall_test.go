@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/watch"
 	"github.com/wsload/wsload/scenario"
@@ -34,12 +33,13 @@ func leaking(t *testing.T, end *result.End, change func(i int, s *watch.Sample))
 	for i := range 120 {
 		held := new(result.Held)
 		for _, side := range []*json.RawMessage{&held.Target, &held.Self} {
-			s := watch.Sample{At: time.Duration(i) * time.Second, Phase: watch.Load, Closes: uint64(i) * 200, Facts: watch.Facts{FDs: proc.Known(20)}}
+			s := watch.Sample{At: time.Duration(i) * time.Second, Phase: watch.Load, Closes: uint64(i) * 200}
+			s.FDs.N, s.FDs.OK = 20, true
 			if i < 2 {
 				s.Phase = watch.Ramp
 			}
 			if side == &held.Target {
-				s.FDs = proc.Known(20 + int64(i)*2)
+				s.FDs.N += int64(i) * 2
 				if change != nil {
 					change(i, &s)
 				}
