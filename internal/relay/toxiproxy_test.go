@@ -156,6 +156,7 @@ func TestAProxyThatAKilledRunLeftIsReplaced(t *testing.T) {
 		killed.cancel() // and its proxy stays
 		killed.work.Wait()
 		next := start("[::1]:9000", one)
+		synctest.Wait() // its first step is there
 		name, replaced := next.Name()
 		if was, before := killed.Name(); was != name || before || !replaced {
 			t.Errorf("%s replaced: %v; %s before it: %v", name, replaced, was, before)
@@ -167,7 +168,6 @@ func TestAProxyThatAKilledRunLeftIsReplaced(t *testing.T) {
 		if len(api.calls) < 6 || !strings.HasSuffix(api.calls[4], "DELETE /proxies/P") || !strings.HasSuffix(api.calls[5], "POST /proxies") {
 			t.Errorf("calls %q", api.calls)
 		}
-		synctest.Wait()
 		if err := next.Stop(); err != nil {
 			t.Error(err)
 		}
