@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wsload/wsload/internal/need"
+	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/verdict"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
@@ -301,7 +303,7 @@ func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
 	if e.dialer.TLS, err = tlsConfig(plan.Target.TLS); err != nil {
 		return nil, err
 	}
-	if e.sources, err = sources(plan, opt.Shard, ephemeralPorts()); err != nil {
+	if e.sources, err = need.Sources(plan, opt.Shard, proc.ReadHost()); err != nil {
 		return nil, err
 	}
 	e.prepare()

@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/wsload/wsload/internal/need"
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
@@ -85,65 +82,6 @@ func (e *engine) request(lc scenario.Lifecycle) (*wire.Request, *wire.OpenError)
 	return req, err
 }
 
-// maxSources bounds the loopback addresses that a run rotates by itself.
-const maxSources = 64
-
-// crowd is the share of its ports that a source is to have in use: one in so
-// many. The kernel takes every second port first and searches for a free one
-// from where it last was, so that connect takes ten times as long where half of
-// all ports are in use.
-const crowd = 8
-
-// sources are the addresses that connections come from, in turn. A pair of a
-// source and a destination has one range of ports, and a connection this end
-// closed first keeps its port for a minute, so a loopback target, where
-// addresses cost nothing, is given as many as the plan needs, with room to
-// spare.
-func sources(plan *scenario.Plan, shard scenario.Shard, portsPerPair int) ([]netip.Addr, error) {
-	var all []netip.Addr
-	for _, text := range plan.Target.LocalAddrs {
-		a, err := netip.ParseAddr(text)
-		if err != nil {
-			return nil, fmt.Errorf("target.local_addrs: %w", err)
-		}
-		all = append(all, a)
-	}
-	if len(all) > 0 || !loopback4(plan) || !wholeLoopback() {
-		return all, nil
-	}
-	need := shard.Size(plan.Load.Connections) + portsInTimeWait(plan, shard)
-	roomy := max(1, portsPerPair/crowd)
-	n := min((need+roomy-1)/roomy, maxSources)
-	if n <= 1 {
-		return nil, nil // the kernel's own choice does
-	}
-	for i := range n {
-		all = append(all, netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)}))
-	}
-	return all, nil
-}
-
-// wholeLoopback reports whether all of 127.0.0.0/8 can be bound without being
-// configured, as on Linux and Windows alone.
-func wholeLoopback() bool { return runtime.GOOS == "linux" || runtime.GOOS == "windows" }
-
-// loopback4 reports whether the target is reached over IPv4's loopback.
-func loopback4(plan *scenario.Plan) bool {
-	host := plan.Target.ConnectTo
-	if host == "" {
-		u, err := url.Parse(scenario.Expand(plan.Target.URL, 0))
-		if err != nil {
-			return false
-		}
-		host = u.Host
-	}
-	if ap, err := netip.ParseAddrPort(host); err == nil {
-		return ap.Addr().Is4() && ap.Addr().IsLoopback()
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Is4() && a.IsLoopback()
-}
-
 // tlsConfig is the client's side of wss.
 func tlsConfig(t scenario.TLS) (*tls.Config, error) {
 	cfg := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.Insecure, NextProtos: []string{"http/1.1"}}
@@ -166,18 +104,6 @@ func tlsConfig(t scenario.TLS) (*tls.Config, error) {
 	}
 	return cfg, nil
 }
-
-// reserve is the descriptors kept for everything that is no connection: the
-// program's own files, the poller, a result file, a child's pipes.
-const reserve = 64
-
-// timeWait is how long Linux keeps the port of a connection that this end
-// closed first.
-const timeWait = 60 * time.Second
-
-// defaultPorts is the size of Linux's default range of ephemeral ports, for
-// hosts that do not tell theirs.
-const defaultPorts = 28232
 
 // Preflight says whether this host can carry out the shard of the plan. The
 // error lists every impossibility with its remedy; the warnings are what may
@@ -222,98 +148,48 @@ func usable(plan *scenario.Plan) error {
 
 func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit proc.Fact) (warnings []string, err error) {
 	var problems problem.List
-	n := shard.Size(plan.Load.Connections)
-	refuse := func(msg, hint string) {
-		problems = append(problems, problem.Problem{
-			Key: "load.connections", Value: strconv.Itoa(plan.Load.Connections), Msg: msg, Hint: hint,
-		})
-	}
-	each, with := int64(1), ""
-	if relayed(plan) {
-		each, with = 3, ", 3 for each on the path of faults.steps," // this end's, and the relay's to either side
-	}
-	if need := int64(n)*each + reserve; limit.OK && need > limit.N {
-		refuse(fmt.Sprintf("%d connections need about %d descriptors%s and this process may open %d", n, need, with, limit.N),
-			fmt.Sprintf("use at most %d, split the run with --shard, or raise the limit (ulimit -Hn)", max(0, limit.N-reserve)/each))
-	}
-	ports := portsOf(host)
-	pairs, whose, err := portPairs(plan, shard, ports)
+	of, err := need.Of(plan, shard, host)
 	if err != nil {
 		return nil, err
 	}
+	n := of.Connections
+	refuse := func(msg, hint string) {
+		problems = append(problems, problem.Problem{
+			Key: "load.connections", Value: strconv.Itoa(plan.Load.Connections), Msg: msg, Hint: hint + "; wsload doctor says how",
+		})
+	}
+	with := ""
+	if of.Each > 1 {
+		with = fmt.Sprintf(", %d for each on the path of faults.steps,", of.Each)
+	}
+	if limit.OK && of.Descriptors > limit.N {
+		refuse(fmt.Sprintf("%d connections need about %d descriptors%s and this process may open %d", n, of.Descriptors, with, limit.N),
+			fmt.Sprintf("use at most %d, split the run with --shard, or raise the limit (ulimit -Hn)", max(0, limit.N-need.Reserve)/of.Each))
+	}
 	remedy := "name more source addresses in target.local_addrs"
-	if whose != "" {
+	if of.Whose != "" {
 		remedy = "split the run with --shard among hosts"
 	}
-	if n > ports*pairs {
-		refuse(fmt.Sprintf("%d connections need as many ports and %d source address(es)%s have %d", n, pairs, whose, ports*pairs),
+	has := of.Ports * of.Pairs
+	if n > has {
+		refuse(fmt.Sprintf("%d connections need as many ports and %d source address(es)%s have %d", n, of.Pairs, of.Whose, has),
 			remedy+", or widen net.ipv4.ip_local_port_range")
 	}
-	if busy := n + portsInTimeWait(plan, shard); len(problems) == 0 && busy > ports*pairs {
+	if len(problems) == 0 && of.Busy > has {
 		warnings = append(warnings, fmt.Sprintf(
 			"connections that this end closes first keep their port for %v: at this rate up to %d ports are wanted and %d source address(es)%s have %d; "+
-				"%s, or expect eaddrnotavail", timeWait, busy, pairs, whose, ports*pairs, remedy))
+				"%s, or expect eaddrnotavail", need.TimeWait, of.Busy, of.Pairs, of.Whose, has, remedy))
 	}
-	if backlog, n := host.Somaxconn, burst(&plan.Load, shard); backlog.OK && int64(n) > backlog.N {
+	if backlog := host.Somaxconn; backlog.OK && int64(of.Burst) > backlog.N {
 		warnings = append(warnings, fmt.Sprintf(
 			"load.rate is unlimited: %d connections arrive at once and a listen backlog holds at most %d here (net.core.somaxconn); "+
-				"what does not fit retries after a second", n, backlog.N))
+				"what does not fit retries after a second", of.Burst, backlog.N))
 	}
 	warnings = append(warnings, lonely(&plan.Closes, plan.Load.Stages)...)
 	if len(problems) > 0 {
 		return warnings, problems
 	}
 	return warnings, nil
-}
-
-// relayed reports whether connections go through a relay in this process.
-func relayed(plan *scenario.Plan) bool {
-	return len(plan.Faults.Steps) > 0 && plan.Faults.Toxiproxy == ""
-}
-
-// portPairs is how many pairs of a source and a destination, each with a range of
-// ports, the connections have. On a relayed path the part with the fewest
-// counts. whose names the relay where that is what it opens to the server, for
-// which no addresses can be named.
-func portPairs(plan *scenario.Plan, shard scenario.Shard, ports int) (n int, whose string, err error) {
-	part := *plan
-	if relayed(plan) {
-		part.Target.ConnectTo = "127.0.0.1:0" // the relay's
-	}
-	from, err := sources(&part, shard, ports)
-	n = max(1, len(from))
-	if !relayed(plan) || err != nil {
-		return n, "", err
-	}
-	onward := 0 // the relay keeps a client's address from loopback to loopback alone
-	for _, a := range from {
-		if loopback4(plan) && a.Is4() && a.IsLoopback() {
-			onward++
-		}
-	}
-	if onward = max(1, onward); onward < n || !loopback4(plan) {
-		return onward, " of the relay", nil
-	}
-	return n, "", nil
-}
-
-// burst is how many connections the plan opens at one moment, at most: none
-// where a rate paces them.
-func burst(load *scenario.Load, shard scenario.Shard) int {
-	switch {
-	case load.Rate > 0:
-		return 0
-	case len(load.Stages) == 0:
-		return shard.Size(load.Connections)
-	}
-	most, before := 0, 0
-	for _, s := range load.Stages {
-		if s.For == 0 {
-			most = max(most, shard.Size(s.Connections)-shard.Size(before))
-		}
-		before = s.Connections
-	}
-	return most
 }
 
 // lonely warns of triggers for the server as a whole that each connection
@@ -345,36 +221,4 @@ func falls(stages []scenario.Stage) bool {
 		before = s.Connections
 	}
 	return false
-}
-
-func portsOf(host proc.Host) int {
-	if n := host.Ports.Count(); n > 0 {
-		return n
-	}
-	return defaultPorts
-}
-
-func ephemeralPorts() int { return portsOf(proc.ReadHost()) }
-
-// portsInTimeWait estimates how many ports closed connections still hold: of
-// the entries whose end is this tool's doing, a minute's worth at the full
-// rate. An abort by RST holds none.
-func portsInTimeWait(plan *scenario.Plan, shard scenario.Shard) int {
-	first, all := 0, 0
-	for _, c := range plan.Closes.Mix {
-		all += c.Weight
-		if c.Eager || c.Mode == scenario.HalfClose || c.Mode == scenario.Abort && c.How == scenario.FIN {
-			first += c.Weight
-		}
-	}
-	n := shard.Size(plan.Load.Connections)
-	if first == 0 || plan.Load.Duration == 0 {
-		return 0
-	}
-	life := min(plan.Load.Duration, timeWait).Seconds()
-	closes := float64(plan.Load.Rate) * life
-	if plan.Load.Rate == 0 {
-		closes = float64(n) * life
-	}
-	return int(closes * float64(first) / float64(all) * float64(n) / float64(plan.Load.Connections))
 }

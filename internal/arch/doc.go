@@ -6,7 +6,7 @@
 // Imports point one way, so that a package can be read and tested without what
 // stands above it. At the bottom are what to do (scenario, with the values that have a text of their own, scenario/value, and what is wrong with it, scenario/problem), the bytes on the
 // wire (internal/wire, with the marks in messages and the frames that break the
-// rules, internal/mark and internal/badframe), facts about the host (internal/proc), what a server leaks (internal/watch, with those facts), the stored form of
+// rules, internal/mark and internal/badframe), facts about the host (internal/proc), what a plan asks of one (internal/need, with those facts), what a server leaks (internal/watch, with those facts), the stored form of
 // single connections (internal/trace), processes that end when they should
 // (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell), the faults of the path to
 // it (internal/relay), the files of results (internal/store) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
@@ -34,6 +34,7 @@
 //	internal/watch      <- scenario/problem, internal/proc, github.com/prometheus/common
 //	internal/memnet     <- nothing
 //	internal/proc       <- nothing
+//	internal/need       <- scenario, scenario/value, internal/proc
 //	internal/trace      <- nothing
 //	internal/launch     <- internal/proc
 //	internal/trigger    <- internal/launch
@@ -43,7 +44,7 @@
 //	stats               <- scenario, github.com/HdrHistogram/hdrhistogram-go
 //	internal/verdict    <- scenario, stats, internal/wire
 //	internal/target     <- scenario, stats, internal/proc, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
-//	runner              <- scenario, scenario/problem, scenario/value, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
+//	runner              <- scenario, scenario/problem, scenario/value, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/need, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
 //	internal/drain      <- scenario, stats, internal/trigger, internal/proc, internal/result
 //	internal/rig        <- scenario, scenario/problem, stats, runner, internal/result, internal/drain, internal/watch, internal/relay

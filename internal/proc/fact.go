@@ -48,6 +48,7 @@ type Host struct {
 	Ports         Ports
 	Somaxconn     Fact // largest backlog of a listener (net.core.somaxconn)
 	TimeWaitReuse Fact // tcp_tw_reuse: 0 never, 1 always, 2 on loopback only
+	Timestamps    Fact // tcp_timestamps: 0 is without, and without them nothing is reused
 	TimeWait      Fact // sockets in TIME_WAIT now, IPv4 and IPv6
 	MaxTimeWait   Fact // most of them before the kernel drops some (tcp_max_tw_buckets)
 	Orphans       Fact // sockets in teardown that no process holds any more

@@ -15,6 +15,7 @@ func hostOf(procfs fs.FS) Host {
 		Ports:         portsOf(procfs),
 		Somaxconn:     number(procfs, "sys/net/core/somaxconn"),
 		TimeWaitReuse: number(procfs, "sys/net/ipv4/tcp_tw_reuse"),
+		Timestamps:    number(procfs, "sys/net/ipv4/tcp_timestamps"),
 		TimeWait:      socketCount(procfs, "tw"),
 		MaxTimeWait:   number(procfs, "sys/net/ipv4/tcp_max_tw_buckets"),
 		Orphans:       socketCount(procfs, "orphan"),

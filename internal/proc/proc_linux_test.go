@@ -12,6 +12,7 @@ func TestTheHostIsReadFromProc(t *testing.T) {
 	procfs := fstest.MapFS{
 		"sys/net/core/somaxconn":               file("4096\n"),
 		"sys/net/ipv4/tcp_tw_reuse":            file("2\n"),
+		"sys/net/ipv4/tcp_timestamps":          file("1\n"),
 		"sys/net/ipv4/tcp_max_tw_buckets":      file("65536\n"),
 		"sys/net/ipv4/ip_local_port_range":     file("32768\t60999\n"),
 		"sys/net/ipv4/ip_local_reserved_ports": file("8080,32760-32769,40000,60998-61010\n"),
@@ -22,6 +23,7 @@ func TestTheHostIsReadFromProc(t *testing.T) {
 		Ports:         Ports{Low: 32768, High: 60999, Reserved: 2 + 1 + 2, OK: true},
 		Somaxconn:     Known(4096),
 		TimeWaitReuse: Known(2),
+		Timestamps:    Known(1),
 		TimeWait:      Known(31),
 		MaxTimeWait:   Known(65536),
 		Orphans:       Known(7),
