@@ -2,7 +2,7 @@
 // number of connections, what a run costs, and what a server holds.
 //
 // [ReadHost], [Self] and [Of] return plain values, of the host, of this process
-// and of any other. [Holders] finds the processes that listen on a port,
+// and of any other, and [ReadBounds] what else a host allows. [Holders] finds the processes that listen on a port,
 // [Listener] the one to speak to, and [SocketsOn] counts the sockets on both
 // sides of the port by their state of TCP. A
 // [Fact] the platform does not tell is marked as unknown and never guessed: a

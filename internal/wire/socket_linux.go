@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -320,6 +321,55 @@ func HoldStamps() (io.Closer, error) {
 		return nil, err
 	}
 	return pc, nil
+}
+
+// ProbeStamps measures one stamp: a byte goes over a connection on loopback, and
+// late is from the kernel's stamp to the read's return, as read_lag is. The error
+// says that this host has no stamps, or none that can be used.
+func ProbeStamps() (late time.Duration, err error) {
+	held, err := HoldStamps()
+	if err != nil {
+		return 0, fmt.Errorf("kernel receive stamps: %w", err)
+	}
+	defer held.Close()
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("probe kernel receive stamps: %w", err)
+	}
+	defer ln.Close()
+	const patience = 2 * time.Second // the kernel switches stamps on within milliseconds
+	from, err := net.DialTimeout("tcp4", ln.Addr().String(), patience)
+	if err != nil {
+		return 0, fmt.Errorf("probe kernel receive stamps: %w", err)
+	}
+	defer from.Close()
+	to, err := ln.Accept()
+	if err != nil {
+		return 0, fmt.Errorf("probe kernel receive stamps: %w", err)
+	}
+	defer to.Close()
+	s := newStamper(to)
+	if s == nil {
+		return 0, errors.New("kernel receive stamps: this host's sockets have none")
+	}
+	end := time.Now().Add(patience)
+	_ = to.SetDeadline(end) // an open connection takes one
+	tb := NewTimebase()
+	for one := []byte{0}; time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if _, err := from.Write(one); err != nil {
+			return 0, fmt.Errorf("probe kernel receive stamps: %w", err)
+		}
+		_, wall, err := s.read(one)
+		if err != nil {
+			return 0, fmt.Errorf("probe kernel receive stamps: %w", err)
+		}
+		if seen := tb.Now(); wall != 0 {
+			if at := tb.arrival(wall); at.Source == Kernel {
+				return seen - at.At, nil
+			}
+		}
+	}
+	return 0, errors.New("kernel receive stamps: no read had one")
 }
 
 func cmpErr(a, b error) error {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 )
 
 // stamper exists on Linux alone: elsewhere every stamp is the clock of this
@@ -37,6 +38,12 @@ func CanVanish() error {
 // HoldStamps reports that this platform has no kernel receive stamps.
 func HoldStamps() (io.Closer, error) {
 	return nil, fmt.Errorf("kernel receive stamps: %w", errors.ErrUnsupported)
+}
+
+// ProbeStamps fails as HoldStamps does.
+func ProbeStamps() (late time.Duration, err error) {
+	_, err = HoldStamps()
+	return 0, err
 }
 
 func controlDial(_, _ string, _ syscall.RawConn) error { return nil }

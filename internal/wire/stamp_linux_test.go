@@ -135,3 +135,10 @@ func wantNoAllocs(t *testing.T, name string, far net.Conn, message []byte, read 
 		t.Errorf("%s allocates %v times", name, allocs)
 	}
 }
+
+func TestAStampOfThisHostIsMeasured(t *testing.T) {
+	late, err := ProbeStamps()
+	if err != nil || late <= 0 || late > 2*time.Second {
+		t.Errorf("a read is %v behind its stamp, %v", late, err)
+	}
+}
