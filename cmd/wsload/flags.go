@@ -20,6 +20,7 @@ type planFlags struct {
 	shard string
 	hooks []string
 	runs  bool // the plan is to be carried out, not only shown
+	asks  bool // what this host refuses of the plan is the command's to tell
 	drain bool // the plan is a drain, of a SIGTERM where it names no hook
 	gates bool // two servers are loaded with it in turn, and its target is only what they are asked for
 }
@@ -101,7 +102,7 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*settings.Config, error
 	flags, found := f.fromFlags(cmd, scenario.Keys())
 	s := settings.Sources{
 		File: f.file, Stdin: a.stdin, Environ: a.environ, Flags: flags, Found: found,
-		Rules: f.rules, Shard: f.shard, Runs: f.runs, Gates: f.gates, Unknown: a.strange,
+		Rules: f.rules, Shard: f.shard, Runs: f.runs, Asks: f.asks, Gates: f.gates, Unknown: a.strange,
 	}
 	switch {
 	case f.gates:

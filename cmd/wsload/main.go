@@ -6,6 +6,7 @@
 //	wsload run -c mixed.yaml         what a file describes
 //	wsload drain -c deploy.yaml      what a deploy does to those who are connected
 //	wsload plan -c mixed.yaml        what that would do; opens nothing
+//	wsload doctor -c mixed.yaml      whether this host is fit for it, and what makes it so
 //	wsload serve                     the server, for a run from elsewhere
 //	wsload report FILE               a stored result again
 //	wsload gate --a CMD --b CMD      two servers in turn: is b worse than a?
@@ -123,7 +124,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true, // a wall of flags hides the mistake
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.drainCommand(), a.serveCommand(), a.planCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.baselineCommand(), a.reportCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.drainCommand(), a.serveCommand(), a.planCommand(), a.doctorCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.baselineCommand(), a.reportCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

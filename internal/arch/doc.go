@@ -15,8 +15,8 @@
 // (internal/books), what judges runs (internal/gate, and internal/judge for
 // stored ones), what loads two servers in turn for it (internal/contest, and
 // internal/arbiter, which joins the two), what stands around a run (internal/rig: a watch, a drain
-// and the faults of the path), what makes its plan of file, environment and flags (internal/settings)
-// and the renderers (internal/report), and at the top the command, which joins them.
+// and the faults of the path), what says whether a host is fit for one (internal/doctor), what makes its plan of file, environment
+// and flags (internal/settings) and the renderers (internal/report), and at the top the command, which joins them.
 //
 // A dependency on another module has one owner per purpose. So it can be
 // replaced in one place, and a program that imports scenario, runner and stats
@@ -47,6 +47,7 @@
 //	runner              <- scenario, scenario/problem, scenario/value, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/need, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
 //	internal/drain      <- scenario, stats, internal/trigger, internal/proc, internal/result
+//	internal/doctor     <- scenario, scenario/problem, internal/need, internal/proc, internal/wire
 //	internal/rig        <- scenario, scenario/problem, stats, runner, internal/result, internal/drain, internal/watch, internal/relay
 //	internal/books      <- scenario, stats, internal/wire, internal/target, runner, internal/result
 //	internal/gate       <- nothing

@@ -11,15 +11,15 @@ const (
 	// perClient is the memory of a connection that is held, with its receive loop,
 	// as the process's resident set grows by it at GOGC 400: 16 to 21 KiB.
 	perClient = 21 << 10
-	// perServer is the same of the own server, which has GOGC 100.
-	perServer = 24 << 10
-	// perRelayed is what the relay adds to it: two sockets, and a goroutine with its
-	// buffer for each direction.
-	perRelayed = 24 << 10
+	// perServer is the same of the own server, which has GOGC 100: 13 to 15 KiB.
+	perServer = 16 << 10
+	// perRelayed is what the relay adds to the client's: two sockets, and a goroutine
+	// with its buffer for each direction.
+	perRelayed = 26 << 10
 	// perSocket is what the kernel keeps of a socket without bytes in it: a tcp_sock
 	// of 2.3 KiB, its inode, directory entry and file.
 	perSocket = 4 << 10
-	// perProcess is what a process has without connections.
+	// perProcess is what a process has without connections: 20 MiB, and histograms.
 	perProcess = 32 << 20
 
 	pageSize = 4096

@@ -97,17 +97,17 @@ func loopback4(plan *scenario.Plan) bool {
 // tells.
 func Local(plan *scenario.Plan) bool {
 	a, ok := reached(plan)
-	return ok && a.IsLoopback() || hostOf(plan) == "localhost"
+	return ok && a.IsLoopback() || Host(plan) == "localhost"
 }
 
 // reached is the address that is dialled, not ok where it is a name.
 func reached(plan *scenario.Plan) (a netip.Addr, ok bool) {
-	a, err := netip.ParseAddr(hostOf(plan))
+	a, err := netip.ParseAddr(Host(plan))
 	return a, err == nil
 }
 
-// hostOf is the host that is dialled, without its port.
-func hostOf(plan *scenario.Plan) string {
+// Host is the host that is dialled, without its port.
+func Host(plan *scenario.Plan) string {
 	address, err := plan.Target.Address()
 	if err != nil {
 		return ""

@@ -116,14 +116,16 @@ func (r *resolving) notGated() (problems problem.List) {
 	return problems
 }
 
-// preflight asks whether this host can carry out the plan. The own server has
-// the same limits as this process, and is on loopback.
-func (r *resolving) preflight() (err error) {
-	plan := r.Ready
-	if r.Own {
-		plan.Target.URL = "ws://127.0.0.1/"
+// preflight asks whether this host can carry out the plan. What it refuses is
+// told where that is all that is asked.
+func (r *resolving) preflight() error {
+	plan := r.OnHost()
+	warnings, err := runner.Preflight(&plan, r.Shard)
+	r.Warnings = warnings
+	if refused, ok := errors.AsType[problem.List](err); ok && r.from.Asks {
+		r.Refused = refused
+		return nil
 	}
-	r.Warnings, err = runner.Preflight(&plan, r.Shard)
 	return err
 }
 

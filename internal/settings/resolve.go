@@ -24,6 +24,7 @@ type Sources struct {
 	Shard   string    // part of the plan to carry out, as in "1/3"; "1/1" is all of it
 
 	Runs  bool // the plan is to be carried out, not only shown
+	Asks  bool // what this host refuses of it is told and is no error
 	Gates bool // two servers are loaded with it in turn, and its target is only what they are asked for
 
 	// Unknown is told of each variable that begins with Prefix and is no
@@ -39,7 +40,18 @@ type Config struct {
 	Own      bool              // against the tool's own server
 	Sources  map[string]string // by key: where its value comes from
 	Warnings []string          // of the preflight
+	Refused  problem.List      // by the preflight, where the sources ask for it
 	Secrets  []string          // values of the variables in the plan
+}
+
+// OnHost is the plan as it is for what reckons with this host: the own server has
+// the same limits as this process, and is on loopback.
+func (c *Config) OnHost() scenario.Plan {
+	plan := c.Ready
+	if c.Own {
+		plan.Target.URL = "ws://127.0.0.1/"
+	}
+	return plan
 }
 
 // Resolve makes the config. The error names every problem of file, environment,
