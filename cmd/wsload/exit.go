@@ -258,9 +258,9 @@ func openHint(nothing *runner.NothingOpenedError) string {
 	case "on-open":
 		return "the opening dialogue failed: is on_open what the server expects, and on_open within long enough?"
 	case "emfile":
-		return "this process ran out of descriptors: use fewer --connections, or raise the limit (ulimit -n)"
+		return "this process ran out of descriptors: use fewer --connections, or raise the limit (ulimit -n): wsload doctor says how"
 	case "eaddrnotavail":
-		return "this host ran out of ports: name more source addresses in target.local_addrs"
+		return "this host ran out of ports: name more source addresses in target.local_addrs, or see wsload doctor"
 	}
 	if strings.HasPrefix(open.Reason, "bad-") {
 		return "the answer breaks RFC 6455 section 4: a proxy or a cache on the way may have given it"

@@ -88,6 +88,8 @@ func relayed(p *scenario.Plan) {
 	p.Faults.Steps = []scenario.Fault{{Cut: scenario.CutRST, Leg: scenario.LegBoth, Share: 100}}
 }
 
+func oneSource(p *scenario.Plan) { p.Target.LocalAddrs = []string{"127.0.0.1"} }
+
 func many(n int) func(*scenario.Plan) { return func(p *scenario.Plan) { p.Load.Connections = n } }
 
 func each(mode scenario.Mode) func(*scenario.Plan) {
@@ -140,6 +142,8 @@ func TestWhatAHostLacksIsFoundWithItsEffectAndItsRemedies(t *testing.T) {
 			"syn_backlog", Tight, func(f *Facts) { f.Bounds.SynCookies = proc.Known(0) }, []func(*scenario.Plan){many(2000), atOnce, local}, false,
 			"SYNs are dropped", []string{"tcp_syncookies=1", "tcp_max_syn_backlog=4096"},
 		},
+		{"syn_backlog", OK, func(f *Facts) { f.Bounds.SynCookies = proc.Known(0) }, []func(*scenario.Plan){many(2000), atOnce}, false, "", nil},
+		{"syn_backlog", OK, func(f *Facts) { f.Bounds.SynCookies = proc.Known(0) }, []func(*scenario.Plan){many(2000), local}, false, "", nil},
 		{"syn_backlog", OK, nil, []func(*scenario.Plan){many(2000), atOnce, local}, false, "", nil},
 		{"conntrack", Short, nil, []func(*scenario.Plan){many(300000)}, false, "table full", []string{"nf_conntrack_max=524288", "NOTRACK"}},
 		{"conntrack", Tight, func(f *Facts) { f.Bounds.Tracked = proc.Known(0) }, []func(*scenario.Plan){many(300000)}, false, "table full", nil},
@@ -149,6 +153,8 @@ func TestWhatAHostLacksIsFoundWithItsEffectAndItsRemedies(t *testing.T) {
 			"answered by an RST", []string{"tcp_max_tw_buckets=32768"},
 		},
 		{"time_wait", OK, func(f *Facts) { f.Host.MaxTimeWait = proc.Known(8192) }, []func(*scenario.Plan){anHour}, false, "", nil},
+		{"orphans", Unknown, func(f *Facts) { f.Bounds.MaxOrphans = proc.Fact{} }, nil, false, "on the host: sysctl net.ipv4.tcp_max_orphans", nil},
+		{"ports", Tight, func(f *Facts) { f.Host.TimeWaitReuse = proc.Known(0) }, []func(*scenario.Plan){anHour, halves, local, oneSource}, false, "keeps its port", []string{"127.0.0.2"}},
 		{
 			"orphans", Tight, func(f *Facts) { f.Bounds.MaxOrphans = proc.Known(4096) },
 			[]func(*scenario.Plan){many(5000), func(p *scenario.Plan) { p.Closes.Shape, _ = value.ParseShape("at_end") }}, false,

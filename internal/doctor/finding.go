@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/wsload/wsload/internal/need"
@@ -102,7 +103,7 @@ func Diagnose(f Facts, ask Ask) (Report, error) {
 	}
 	all := e.findings()
 	for i := range all {
-		all[i].settle()
+		all[i].settle(f.OS)
 	}
 	for _, first := range []bool{true, false} {
 		for _, f := range all {
@@ -115,7 +116,10 @@ func Diagnose(f Facts, ask Ask) (Report, error) {
 }
 
 // settle fills in what a finding leaves to its numbers.
-func (f *Finding) settle() {
+func (f *Finding) settle(os string) {
+	if name, _, _ := strings.Cut(f.Setting, ","); f.Verdict == Unknown && os == "linux" && strings.HasPrefix(name, "net.") {
+		f.Effect = "a network namespace, as of a container, does not tell it; on the host: sysctl " + name
+	}
 	if f.Value == "" {
 		f.Value = f.spell(f.Has)
 	}

@@ -62,11 +62,14 @@ func (f Finding) withPorts(e *exam) Finding {
 		f.Remedies = append(f.Remedies, wide)
 	}
 	addresses := (n.Busy + n.Ports - 1) / n.Ports
-	if n.Whose != "" {
+	switch {
+	case n.Whose != "":
 		f.Remedies = append(f.Remedies, do("on several hosts", "wsload run --shard 1/%d ...", addresses))
-	} else {
+	case need.Local(e.Plan):
+		f.Remedies = append(f.Remedies, do(fmt.Sprintf("%d of 127.0.0.0/8, a range of ports for each", addresses), "wsload run --set 'target.local_addrs=[127.0.0.1, 127.0.0.2, ...]' ..."))
+	default:
 		f.Remedies = append(f.Remedies, do(fmt.Sprintf("%d addresses of this host, a range of ports for each", addresses), "wsload run --set 'target.local_addrs=[A, B, ...]' ..."))
-		if e.OS == "linux" && !need.Local(e.Plan) {
+		if e.OS == "linux" {
 			f.Remedies = append(f.Remedies, do("a further address, that the network routes here", "sudo ip addr add 192.0.2.10/24 dev eth0"))
 		}
 	}

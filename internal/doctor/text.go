@@ -74,7 +74,7 @@ func aligned(all []Finding) []string {
 func (f *Finding) raise(out io.Writer) {
 	width := 0
 	for _, r := range f.Remedies {
-		if r.Note != "" && len(r.Command) <= 60 {
+		if r.Note != "" && len(r.Command) <= 64 {
 			width = max(width, len(r.Command))
 		}
 	}
