@@ -111,10 +111,10 @@ func (t *Tap) TryClose(code int, reason string) (done bool, err error) {
 		return false, nil
 	}
 	// With the mutex held since before the write, what it brings about is not
-	// yet read: so it can be noted behind it.
-	t.silenced, t.td.Trace.Silenced, t.outOwned = true, true, true
-	t.announce(frame)
-	t.closed(at, err)
+	// yet read: so it can be noted behind it. That spares it the decoder.
+	t.silenced, t.td.Trace.Silenced, t.outOwned, t.out.closed = true, true, true, true
+	t.td.Step(Event{Kind: Close, Dir: Out, Code: code, At: UserInstant(at), Seen: at})
+	t.closed(0, err)
 	return true, err
 }
 
