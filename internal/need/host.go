@@ -9,8 +9,10 @@ import (
 
 const (
 	// perClient is the memory of a connection that is held, with its receive loop,
-	// as the process's resident set grows by it at GOGC 400: 16 to 21 KiB.
-	perClient = 21 << 10
+	// as the process's resident set grows by it at GOGC 400: 9.8 to 10.1 KiB.
+	perClient = 11 << 10
+	// perLibrary is what the client library adds to it where there are messages.
+	perLibrary = 10 << 10
 	// perServer is the same of the own server, which has GOGC 100: 13 to 15 KiB.
 	perServer = 16 << 10
 	// perRelayed is what the relay adds to the client's: two sockets, and a goroutine
@@ -28,7 +30,8 @@ const (
 	stalled = 128 << 10
 
 	// lifecycleCPU is the time of a CPU that opening, closing and judging one
-	// connection takes this end: 86 to 101 µs where it was measured.
+	// connection takes this end: 66 to 110 µs where it was measured, the more the
+	// less there is to do at a time.
 	lifecycleCPU = 100 * time.Microsecond
 
 	// flight is how long a close may be under way: the first retransmission of a
@@ -77,7 +80,11 @@ func (n *Need) ofHost(plan *scenario.Plan, shard scenario.Shard) {
 	n.Tracked = (open + closed(trackedAfter, byFIN)) * legs
 	n.Tracked += gone // for days: nothing told the firewall of their end
 
-	n.Memory = perProcess + open*(perClient+relays*perRelayed) + n.Sockets*perSocket
+	each := perClient + relays*perRelayed
+	if plan.Traffic.Every > 0 || len(plan.OnOpen) > 0 {
+		each += perLibrary
+	}
+	n.Memory = perProcess + open*each + n.Sockets*perSocket
 	n.Pages = n.Sockets * int64(1+plan.Traffic.Size/pageSize)
 	if plan.Traffic.Every > 0 {
 		n.Pages += int64(float64(open)*share(plan, stalls)) * (stalled / pageSize)
