@@ -8,7 +8,7 @@
 // wire (internal/wire, with the marks in messages and the frames that break the
 // rules, internal/mark and internal/badframe), facts about the host (internal/proc), what a server leaks (internal/watch, with those facts), the stored form of
 // single connections (internal/trace), processes that end when they should
-// (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell), the faults of the path to
+// (internal/launch, with those facts), processes of this binary that work for it (internal/fleet, on those), what an order to the server runs (internal/trigger, by the same shell), the faults of the path to
 // it (internal/relay), the files of results (internal/store) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
 // happened (stats), how a connection is judged (internal/verdict) and the server
 // (internal/target), then the package that does it (runner) and the stored form (internal/result), then what a deploy does to a run (internal/drain), what holds both ends' books against each other
@@ -37,6 +37,7 @@
 //	internal/trace      <- nothing
 //	internal/launch     <- internal/proc
 //	internal/trigger    <- internal/launch
+//	internal/fleet      <- internal/launch
 //	internal/relay      <- scenario, scenario/problem
 //	internal/arch       <- nothing
 //	internal/store      <- nothing
