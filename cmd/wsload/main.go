@@ -19,11 +19,11 @@
 //	   │  config.go   layered by precedence, every problem at once
 //	   ▼
 //	scenario.Plan
-//	   │  child.go    without a target: wsload serve as a child process
+//	   │  procs.go    without a target: wsload serve as a child process
 //	   ▼
 //	runner.Run ──▶ sinks.go    interval by interval: result stream, live line
 //	   │
-//	   ▼  child.go    the server's ledger against the run's own count
+//	   ▼  procs.go    the server's ledger against the run's own count
 //	   │  run.go      its rules, where the plan has any
 //	   ▼
 //	result.Document ──▶ report.go   text, JSON, and the formats of CI

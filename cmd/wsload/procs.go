@@ -1,23 +1,15 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
-	"os"
-	"os/exec"
-	"sync"
 	"time"
 
 	"github.com/wsload/wsload/internal/books"
-	"github.com/wsload/wsload/internal/launch"
+	"github.com/wsload/wsload/internal/fleet"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
@@ -32,207 +24,46 @@ type ready struct {
 }
 
 const (
-	readyLimit  = 10 * time.Second       // for the own server to listen
-	endLimit    = 10 * time.Second       // for it to end
-	ledgerLimit = 5 * time.Second        // for its last connection to end
-	ledgerPause = 20 * time.Millisecond  // between two looks at the ledger
-	ledgerReply = 2 * time.Second        // for one answer
-	maxFarewell = 1 << 20                // of a ledger at the end, in bytes
-	quietLimit  = 500 * time.Millisecond // for a child that broke off to be gone
+	readyLimit  = 10 * time.Second // for a child to be ready
+	endLimit    = 10 * time.Second // for the own server to end
+	maxFarewell = 1 << 20          // of a ledger at the end, in bytes
 )
 
 // A server is the tool's own server: wsload serve in a process of its own, so
 // that its scheduler, its memory and its descriptors are not the client's.
-//
-// It ends when its standard input does. So it cannot outlive this process,
-// however that ends.
 type server struct {
 	ready
-	cmd   *exec.Cmd
-	stdin io.WriteCloser
-	said  trimmed       // its standard error
-	gone  chan struct{} // closed when it has ended, with what follows set
-	err   error
-	last  []byte // what it printed after its first line, where it is to say farewell
+	*fleet.Child
+	last []byte // what it printed after its first line, where it is to say farewell; whole once it is gone
 }
 
 // startServer starts the own server and returns when it listens. One that says
 // farewell prints its ledger at its end.
 func (a *app) startServer(ctx context.Context, farewell bool) (*server, error) {
-	self, err := os.Executable()
+	s := new(server)
+	cmd := fleet.Command{
+		Name: "own server",
+		Args: []string{"serve", "--listen", "127.0.0.1:0", "--json", "--until-eof", fmt.Sprintf("--quiet=%t", !farewell)},
+		Env:  a.environ,
+		Line: func(line []byte) {
+			if len(s.last)+len(line) <= maxFarewell {
+				s.last = append(s.last, line...)
+			}
+		},
+	}
+	var err error
+	if s.Child, err = cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := s.First(ctx, readyLimit)
+	if err == nil && (json.Unmarshal(line, &s.ready) != nil || s.URL == "") {
+		err = fmt.Errorf("it did not say where it listens%s", s.LastWords())
+	}
 	if err != nil {
-		return nil, fmt.Errorf("start own server: %w", err)
-	}
-	s := &server{gone: make(chan struct{})}
-	s.cmd = &exec.Cmd{
-		Path:        self,
-		Args:        []string{"wsload", "serve", "--listen", "127.0.0.1:0", "--json", "--until-eof", fmt.Sprintf("--quiet=%t", !farewell)},
-		Env:         a.environ,
-		Stderr:      &s.said,
-		SysProcAttr: launch.OwnGroup(), // a terminal's Ctrl-C is for the run, which closes in order
-	}
-	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("start own server: %w", err)
-	}
-	stdout, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start own server: %w", err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start own server: %w", err)
-	}
-	first := make(chan []byte, 1)
-	go func() {
-		defer close(s.gone)
-		out := bufio.NewReader(stdout)
-		line, _ := out.ReadBytes('\n')
-		first <- line
-		s.last, _ = io.ReadAll(io.LimitReader(out, maxFarewell))
-		_, _ = io.Copy(io.Discard, out) // a full pipe would stop it
-		s.err = s.cmd.Wait()
-	}()
-	if err := s.await(ctx, first); err != nil {
-		s.kill()
+		s.Kill()
 		return nil, fmt.Errorf("start own server: %w", err)
 	}
 	return s, nil
-}
-
-// await takes the line that says where the server listens.
-func (s *server) await(ctx context.Context, first <-chan []byte) error {
-	timeout := time.NewTimer(readyLimit)
-	defer timeout.Stop()
-	select {
-	case line := <-first:
-		if err := json.Unmarshal(line, &s.ready); err != nil || s.URL == "" {
-			s.waitGone(quietLimit)
-			return fmt.Errorf("it did not say where it listens%s", s.lastWords())
-		}
-		return nil
-	case <-timeout.C:
-		return fmt.Errorf("it did not listen within %v%s", readyLimit, s.lastWords())
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// isGone reports whether the process has ended.
-func (s *server) isGone() bool {
-	select {
-	case <-s.gone:
-		return true
-	default:
-		return false
-	}
-}
-
-// waitGone reports whether the process has ended within the limit.
-func (s *server) waitGone(limit time.Duration) bool {
-	timeout := time.NewTimer(limit)
-	defer timeout.Stop()
-	select {
-	case <-s.gone:
-		return true
-	case <-timeout.C:
-		return false
-	}
-}
-
-// kill ends the process in any case, and returns when it has ended.
-func (s *server) kill() {
-	s.stdin.Close()
-	if !s.isGone() {
-		_ = s.cmd.Process.Kill() // fails where it has just ended
-	}
-	<-s.gone
-}
-
-// stop lets the process end by itself. The error says that it did not, or that
-// it had ended before, and what it said.
-func (s *server) stop() error {
-	early := s.isGone()
-	s.stdin.Close()
-	if !s.waitGone(endLimit) {
-		s.kill()
-		return fmt.Errorf("own server: it did not end within %v and was killed%s", endLimit, s.lastWords())
-	}
-	switch {
-	case s.err != nil:
-		return fmt.Errorf("own server: %w%s", s.err, s.lastWords())
-	case early:
-		return fmt.Errorf("own server: it ended before the run did%s", s.lastWords())
-	}
-	return nil
-}
-
-func (s *server) lastWords() string {
-	if text := s.said.String(); text != "" {
-		return "; it said:\n" + text
-	}
-	return ""
-}
-
-// trimmed keeps the beginning of what is written to it.
-type trimmed struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (t *trimmed) Write(p []byte) (int, error) {
-	const most = 4 << 10
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf.Write(p[:min(len(p), most-t.buf.Len())])
-	return len(p), nil
-}
-
-func (t *trimmed) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(bytes.TrimSpace(t.buf.Bytes()))
-}
-
-// ledger asks the server for its own count, until it has no open connection but
-// those that have gone silently, or the limit is over. What was read last comes
-// with the error too.
-func (s *server) ledger(ctx context.Context, silent uint64) (book target.Ledger, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ledgerLimit)
-	defer cancel()
-	client := &http.Client{Timeout: ledgerReply, Transport: &http.Transport{DisableKeepAlives: true}}
-	for {
-		latest, err := s.statz(ctx, client)
-		if err == nil {
-			book = latest
-			if book.Open <= silent {
-				return book, nil
-			}
-			err = fmt.Errorf("it still holds %d connections %v after the run", book.Open, ledgerLimit)
-		}
-		select {
-		case <-time.After(ledgerPause):
-		case <-s.gone:
-			return book, errors.New("own server: it was gone before its ledger could be read")
-		case <-ctx.Done():
-			return book, fmt.Errorf("own server: %w", err)
-		}
-	}
-}
-
-func (s *server) statz(ctx context.Context, client *http.Client) (book target.Ledger, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Statz, nil)
-	if err != nil {
-		return book, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return book, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return book, errors.New(resp.Status)
-	}
-	err = json.NewDecoder(resp.Body).Decode(&book)
-	return book, err
 }
 
 // enterTwice begins double entry against the own server.
@@ -249,16 +80,13 @@ func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
 }
 
 // settleServer compares the counts of the own server, and its verdicts, with
-// those of the run, and ends it. Of connections that this end gave up on, the
-// server may have seen more or less, and one that misbehaves may be deaf to a
-// Close: sums that differ say nothing then, and only single connections are
-// compared.
+// those of the run, and ends it.
 func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledger {
 	switch {
 	case j.server == nil:
 		return nil
 	case len(j.plan.Faults.Steps) > 0:
-		j.note(j.server.stop())
+		j.note(j.server.Stop(endLimit))
 		return nil
 	case len(j.plan.Drain.Hooks) > 0:
 		return j.settleDrained(res)
@@ -267,37 +95,22 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 	for _, t := range res.Tally {
 		silent += t.Ended[runner.EndedSilently]
 	}
-	book, err := j.server.ledger(context.WithoutCancel(ctx), silent)
-	limit := ledgerLimit
-	if err != nil {
-		limit = 0 // there was time enough
+	book, unread := books.Await(context.WithoutCancel(ctx), j.server.Statz, silent, j.server.Gone())
+	limit, known := books.SettleLimit, &book
+	if unread != nil {
+		limit, known = 0, nil // there was time enough
 	}
 	if err := j.follower.End(limit); err != nil {
 		j.doubt("own server: " + err.Error())
 	}
-	pairs := j.matcher.Pairs()
-	ledger := &result.Ledger{Matched: pairs.Mismatched == 0, Pairs: pairs}
-	if err == nil {
-		sums := books.Compare(j.plan.Closes.Mix, res.Tally, book)
-		switch {
-		case sums.Matched, pairs.Misbehaved == 0 && res.GivenUp() == 0:
-			ledger = sums
-			ledger.AddPairs(pairs)
-		case pairs.Misbehaved == 0:
-			j.doubt(fmt.Sprintf("the own server's sums are not compared: this run gave up on %d connections first, and the server may rightly count those otherwise", res.GivenUp()))
-		}
-	} else {
-		j.doubt(err.Error() + "; the sums of both ends are not compared")
+	if unread != nil {
+		j.doubt("own server: " + unread.Error() + "; the sums of both ends are not compared")
 	}
-	switch {
-	case pairs.Mismatched > 0:
-		j.doubt(fmt.Sprintf("the own server says otherwise of %d connections: one of the two is wrong", pairs.Mismatched))
-	case !ledger.Matched:
-		j.doubt("the own server counted other connections than this run did: one of the two is wrong")
-	case err == nil && pairs.Missing > 0:
-		j.doubt(fmt.Sprintf("of %d connections only one end's verdict is known", pairs.Missing))
+	ledger, doubts := books.Settle(j.plan.Closes.Mix, res, known, j.matcher.Pairs())
+	for _, text := range doubts {
+		j.doubt(text)
 	}
-	j.note(j.server.stop())
+	j.note(j.server.Stop(endLimit))
 	return ledger
 }
 
@@ -305,24 +118,18 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 // the counts that it printed last. How it ended is what the hooks made of it.
 func (j *job) settleDrained(res *runner.Result) *result.Ledger {
 	s := j.server
-	s.stdin.Close()
-	if !s.waitGone(endLimit) {
-		s.kill()
-		j.note(fmt.Errorf("own server: it did not end within %v and was killed%s", endLimit, s.lastWords()))
+	if err := s.End(endLimit); err != nil {
+		j.note(err)
 		return nil
 	}
 	var book target.Ledger
 	if err := json.Unmarshal(s.last, &book); err != nil {
-		j.doubt("own server: it left no ledger to compare with: " + cmp.Or(s.err, err).Error())
+		j.doubt("own server: it left no ledger to compare with: " + cmp.Or(s.Err(), err).Error())
 		return nil
 	}
-	ledger := books.Compare(j.plan.Closes.Mix, res.Tally, book)
-	if n := res.GivenUp(); !ledger.Matched && n > 0 {
-		j.doubt(fmt.Sprintf("the own server's sums are not compared: this run gave up on %d connections first", n))
-		return nil
-	}
-	if !ledger.Matched {
-		j.doubt("the own server counted other connections than this run did: one of the two is wrong")
+	ledger, doubts := books.Settle(j.plan.Closes.Mix, res, &book, nil)
+	for _, text := range doubts {
+		j.doubt(text)
 	}
 	return ledger
 }

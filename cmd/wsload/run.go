@@ -184,7 +184,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 		if j.server, err = a.startServer(ctx, len(c.plan.Drain.Hooks) > 0); err != nil {
 			return startError(err)
 		}
-		defer j.server.kill()
+		defer j.server.Kill()
 		path, _ := c.ready.Target.Own()
 		j.target = "ws://" + j.server.Listen + path
 	}
@@ -266,7 +266,7 @@ func (j *job) around() rig.Options {
 	told := j.plan.Redacted()
 	opt := rig.Options{Plan: &j.ready, Told: &told, Shard: j.shard, Secrets: j.secrets, Say: j.progress.say, Quiet: j.flags.quiet}
 	if j.server != nil {
-		opt.Own = &rig.Own{Process: j.server.cmd.Process, Listen: j.server.Listen, Statz: j.server.Statz}
+		opt.Own = &rig.Own{Process: j.server.Process(), Listen: j.server.Listen, Statz: j.server.Statz}
 	}
 	return opt
 }
