@@ -46,7 +46,7 @@ func TestWhatCanBeComparedAfterARun(t *testing.T) {
 		"sums differ":                            {book: bookOf(2), pairs: &result.LedgerPairs{}, ledger: "unmatched sums", doubt: "counted other connections"},
 		"sums differ after giving up":            {givenUp: 1, book: bookOf(2), pairs: &result.LedgerPairs{}, ledger: "matched", doubt: "gave up on 1 connections"},
 		"sums alone differ after giving up":      {givenUp: 1, book: bookOf(2), doubt: "gave up on 1 connections"},
-		"sums differ from one that misbehaves":   {book: bookOf(2), pairs: &result.LedgerPairs{Misbehaved: 1}, ledger: "unmatched sums", doubt: "counted other connections"},
+		"sums differ from one that misbehaves":   {book: bookOf(2), pairs: &result.LedgerPairs{Misbehaved: 1}, ledger: "matched"},
 		"the server's ledger could not be read":  {pairs: &result.LedgerPairs{Missing: 1}, ledger: "matched"},
 		"a connection of which both disagree":    {book: bookOf(1), pairs: &result.LedgerPairs{Mismatched: 1}, ledger: "unmatched sums", doubt: "says otherwise of 1 "},
 		"a connection of which one end is known": {book: bookOf(1), pairs: &result.LedgerPairs{Missing: 3}, ledger: "matched sums", doubt: "of 3 connections only one"},
@@ -88,7 +88,7 @@ func TestALedgerIsAwaitedUntilOnlyTheSilentAreOpen(t *testing.T) {
 	gone := make(chan struct{})
 	close(gone)
 	if book, err = Await(t.Context(), s.URL, 0, gone); err != nil || book.Open != 0 {
-		t.Errorf("a server that was asked in time: %v, %d open", err, book.Open)
+		t.Errorf("one that answered before it went: %v, %d open", err, book.Open)
 	}
 	s.Close()
 	if _, err = Await(t.Context(), s.URL, 0, gone); err == nil || !strings.Contains(err.Error(), "gone before") {
