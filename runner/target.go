@@ -85,7 +85,8 @@ const maxSources = 64
 // sources are the addresses that connections come from, in turn. A pair of a
 // source and a destination has one range of ports, and a connection this end
 // closed first keeps its port for a minute, so a loopback target, where
-// addresses cost nothing, is given as many as the plan needs.
+// addresses cost nothing, is given as many as the plan needs, and each shard its
+// own: others may be on this host.
 func sources(plan *scenario.Plan, shard scenario.Shard, portsPerPair int) ([]netip.Addr, error) {
 	var all []netip.Addr
 	for _, text := range plan.Target.LocalAddrs {
@@ -100,11 +101,14 @@ func sources(plan *scenario.Plan, shard scenario.Shard, portsPerPair int) ([]net
 	}
 	need := shard.Size(plan.Load.Connections) + portsInTimeWait(plan, shard)
 	n := min((need+portsPerPair-1)/portsPerPair, maxSources)
-	if n <= 1 {
+	if n <= 1 && shard.Count <= 1 {
 		return nil, nil // the kernel's own choice does
 	}
+	n = max(1, n)
+	first := max(0, shard.Index-1) * n
 	for i := range n {
-		all = append(all, netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)}))
+		k := 1 + first + i // less than 2^24: see the bounds of a shard and of n
+		all = append(all, netip.AddrFrom4([4]byte{127, byte(k >> 16), byte(k >> 8), byte(k)}))
 	}
 	return all, nil
 }
@@ -169,7 +173,13 @@ const defaultPorts = 28232
 // error lists every impossibility with its remedy; the warnings are what may
 // distort the measurement.
 func Preflight(plan *scenario.Plan, shard scenario.Shard) (warnings []string, err error) {
-	warnings, err = preflight(plan, shard, proc.ReadHost(), proc.Self().SoftLimit)
+	return PreflightProcs(plan, shard, 1)
+}
+
+// PreflightProcs is Preflight of a shard that so many processes of this host
+// carry out, each its part by Shard.Split.
+func PreflightProcs(plan *scenario.Plan, shard scenario.Shard, procs int) (warnings []string, err error) {
+	warnings, err = preflight(plan, shard, procs, proc.ReadHost(), proc.Self().SoftLimit)
 	return warnings, problem.Join(err, usable(plan))
 }
 
@@ -206,9 +216,10 @@ func usable(plan *scenario.Plan) error {
 	return problems
 }
 
-func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit proc.Fact) (warnings []string, err error) {
+func preflight(plan *scenario.Plan, shard scenario.Shard, procs int, host proc.Host, limit proc.Fact) (warnings []string, err error) {
 	var problems problem.List
-	n := shard.Size(plan.Load.Connections)
+	part := shard.Split(1, procs) // no other is larger
+	n := part.Size(plan.Load.Connections)
 	refuse := func(msg, hint string) {
 		problems = append(problems, problem.Problem{
 			Key: "load.connections", Value: strconv.Itoa(plan.Load.Connections), Msg: msg, Hint: hint,
@@ -219,11 +230,21 @@ func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit 
 		each, with = 3, ", 3 for each on the path of faults.steps," // this end's, and the relay's to either side
 	}
 	if need := int64(n)*each + reserve; limit.OK && need > limit.N {
-		refuse(fmt.Sprintf("%d connections need about %d descriptors%s and this process may open %d", n, need, with, limit.N),
-			fmt.Sprintf("use at most %d, split the run with --shard, or raise the limit (ulimit -Hn)", max(0, limit.N-reserve)/each))
+		room := max(0, limit.N-reserve) / each // for connections of one process
+		hint := "raise the limit (ulimit -Hn)"
+		if room > 0 {
+			all := int64(shard.Size(plan.Load.Connections))
+			hint = fmt.Sprintf("share them among processes with --procs %d, use at most %d, or %s", (all+room-1)/room, room*int64(procs), hint)
+		}
+		refuse(fmt.Sprintf("%d connections need about %d descriptors%s and a process may open %d", n, need, with, limit.N), hint)
 	}
 	ports := portsOf(host)
-	pairs, whose, err := portPairs(plan, shard, ports)
+	sharing := shard // who share the addresses
+	if len(plan.Target.LocalAddrs) == 0 && loopback4(plan) && wholeLoopback() {
+		sharing = part // each process has its own
+	}
+	n = sharing.Size(plan.Load.Connections)
+	pairs, whose, err := portPairs(plan, sharing, ports)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +256,7 @@ func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit 
 		refuse(fmt.Sprintf("%d connections need as many ports and %d source address(es)%s have %d", n, pairs, whose, ports*pairs),
 			remedy+", or widen net.ipv4.ip_local_port_range")
 	}
-	if busy := n + portsInTimeWait(plan, shard); len(problems) == 0 && busy > ports*pairs {
+	if busy := n + portsInTimeWait(plan, sharing); len(problems) == 0 && busy > ports*pairs {
 		warnings = append(warnings, fmt.Sprintf(
 			"connections that this end closes first keep their port for %v: at this rate up to %d ports are wanted and %d source address(es)%s have %d; "+
 				"%s, or expect eaddrnotavail", timeWait, busy, pairs, whose, ports*pairs, remedy))
