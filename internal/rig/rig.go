@@ -26,6 +26,13 @@ type Options struct {
 	Own     *Own     // nil with a given target
 	Say     func(text string)
 	Quiet   bool // no progress is told
+
+	// Of a run over several processes: those that carry it out for this one,
+	// which are watched with it; in each of them, how it meets the others before
+	// the first hook, and whether it leaves the hooks to one of them.
+	Processes []int
+	Meet      func(ctx context.Context, open int) (all int, at time.Duration, ok bool)
+	Follows   bool
 }
 
 // Own is the tool's own server.
@@ -147,6 +154,7 @@ func (r *Rig) conduct(ctx context.Context, run *runner.Options) {
 		Observer: drain.NewObserver(&plan, r.opt.Shard), Plan: &plan, Shard: r.opt.Shard,
 		Say:  func(string) {},
 		Hide: scenario.Hider(append(plan.Secrets(), r.opt.Secrets...)).Replace,
+		Meet: r.opt.Meet, Follows: r.opt.Follows,
 	}
 	if !r.opt.Quiet {
 		c.Say = r.opt.Say
@@ -160,7 +168,7 @@ func (r *Rig) conduct(ctx context.Context, run *runner.Options) {
 		}
 		c.What = append(c.What, h.String())
 	}
-	if c.Leaves() {
+	if c.Leaves() && !r.opt.Follows {
 		r.warnings = append(r.warnings, fmt.Sprintf("shard %s leaves the hooks to the first one and counts from the moment it had planned: start the shards together", r.opt.Shard))
 	}
 	r.conductor, r.conducted = c, c.Start(ctx)

@@ -88,7 +88,7 @@ func newVigil(opt *Options) (*vigil, error) {
 			v.target.sampler.Sources = append(v.target.sampler.Sources, s)
 		}
 	}
-	v.self.sampler.Sources = []watch.Source{watch.Self()}
+	v.self.sampler.Sources = []watch.Source{watch.Self(opt.Processes...)}
 	for _, w := range []*watched{&v.target, &v.self} {
 		w.sampler.State, w.series.Warm = v.state, warm
 	}
