@@ -27,6 +27,7 @@ type config struct {
 	plan     scenario.Plan // to store: seed and expectation settled, ${VAR} still in place
 	ready    scenario.Plan // to run: variables replaced
 	shard    scenario.Shard
+	procs    int               // processes that carry it out
 	own      bool              // against the tool's own server
 	sources  map[string]string // by key: where its value comes from
 	warnings []string          // of the preflight
@@ -39,6 +40,7 @@ type planFlags struct {
 	set   []string
 	rules []string
 	shard string
+	procs int
 	hooks []string
 	runs  bool // the plan is to be carried out, not only shown
 	drain bool // the plan is a drain, of a SIGTERM where it names no hook
@@ -97,6 +99,7 @@ func (f *planFlags) register(cmd *cobra.Command) {
 	if !f.gates {
 		flags.StringArrayVar(&f.rules, "rule", nil, "add a `RULE` to gate.rules; may be repeated")
 		flags.StringVar(&f.shard, "shard", f.shard, "carry out part `i/n` of the plan")
+		flags.IntVar(&f.procs, "procs", 1, "share the connections among `N` processes of this host, each with its own descriptors")
 	}
 	var names []string
 	for _, k := range keys {
@@ -140,7 +143,7 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*config, error) {
 		found = append(found, placed(err, s.place)...)
 	}
 
-	c := &config{sources: sources(keys, base, file, env, flags)}
+	c := &config{procs: max(1, f.procs), sources: sources(keys, base, file, env, flags)}
 	var decoding, settling, expanding error
 	c.plan, decoding = scenario.Decode(layered(base, file, env, flags))
 	settling = c.settle(f)
@@ -151,8 +154,8 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*config, error) {
 		}
 		return value, ok
 	})
-	all := problem.Join(problemsOf(found), decoding, settling, expanding, c.ready.Validate(), c.check(f))
-	if !touches(all, "load", "target", "closes", "--shard") { // which a preflight reckons with
+	all := problem.Join(problemsOf(found), decoding, settling, expanding, c.ready.Validate(), c.check(f), c.checkProcs(f))
+	if !touches(all, "load", "target", "closes", "--shard", "--procs") { // which a preflight reckons with
 		all = problem.Join(all, c.preflight())
 	}
 	if all != nil {
@@ -326,7 +329,7 @@ func (c *config) preflight() (err error) {
 	if c.own {
 		plan.Target.URL = "ws://127.0.0.1/"
 	}
-	c.warnings, err = runner.Preflight(&plan, c.shard)
+	c.warnings, err = runner.PreflightProcs(&plan, c.shard, c.procs)
 	return err
 }
 

@@ -133,7 +133,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true, // a wall of flags hides the mistake
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.drainCommand(), a.serveCommand(), a.planCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.baselineCommand(), a.reportCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.partCommand(), a.drainCommand(), a.serveCommand(), a.planCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.baselineCommand(), a.reportCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

@@ -6,13 +6,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/wsload/wsload/internal/books"
 	"github.com/wsload/wsload/internal/fleet"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
+	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/problem"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -66,16 +76,128 @@ func (a *app) startServer(ctx context.Context, farewell bool) (*server, error) {
 	return s, nil
 }
 
-// enterTwice begins double entry against the own server.
+// mostProcs bounds --procs: more is a slip of the keyboard.
+const mostProcs = 256
+
+// checkProcs refuses what several processes cannot do.
+func (c *config) checkProcs(f *planFlags) error {
+	var problems problem.List
+	refuse := func(key, msg, hint string) {
+		problems = append(problems, problem.Problem{Key: key, Value: strconv.Itoa(f.procs), Msg: msg, Hint: hint})
+	}
+	n := c.plan.Load.Connections
+	switch {
+	case f.gates || f.procs == 1:
+		return nil
+	case f.procs < 1 || f.procs > mostProcs:
+		refuse("--procs", fmt.Sprintf("must be 1 to %d", mostProcs), "")
+	case n > 0 && c.shard.Split(f.procs, f.procs).Size(n) == 0:
+		refuse("--procs", fmt.Sprintf("there are only %d connections", c.shard.Size(n)), "use at most one process for each")
+	}
+	if c.plan.Faults.Toxiproxy != "" {
+		refuse("faults.toxiproxy", "several processes would each set up the same Toxiproxy", "use --procs 1, or leave the key out: then each process is the path itself")
+	}
+	if kind := c.plan.Closes.Shape.Kind(); kind == value.ShapeWave || kind == value.ShapeAtEnd || len(c.plan.Load.Stages) > 0 {
+		for i := range c.plan.Closes.Mix {
+			entry := &c.plan.Closes.Mix[i]
+			if entry.Weight > 0 && entry.Trigger.Shared() && !entry.Trigger.Names() {
+				refuse(fmt.Sprintf("closes.mix[%d].trigger", i), "a trigger of the server as a whole would be fired by each of the processes", "use --procs 1, or make it a hook of wsload drain")
+			}
+		}
+	}
+	return problems.Err()
+}
+
+// partCommand is what a process of a run is started with. It is not for users.
+func (a *app) partCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "part", Hidden: true, Args: noArguments,
+		Short: "carry out a part of a run for the process that started this one",
+		RunE: func(*cobra.Command, []string) error {
+			// Whoever signals all processes of a run reaches the first one too, and
+			// that ends the others in order. Not ignored, which hooks would inherit;
+			// a pipe that nobody reads must not end this one either.
+			signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
+			if a.env("GOGC") == "" {
+				debug.SetGCPercent(400)
+			}
+			if err := fleet.Work(a.stdin, a.stdout); err != nil {
+				return failed(err)
+			}
+			return nil
+		},
+	}
+}
+
+// muster starts the processes of a run of which each is to carry out a part.
+func (j *job) muster(ctx context.Context, head *result.Header, opt *runner.Options) (err error) {
+	told := j.plan.Redacted()
+	shared := fleet.Orders{
+		Plan: j.ready, Told: told, Target: j.target, Run: head.Run, Secrets: j.secrets, Quiet: j.flags.quiet,
+	}
+	shared.Plan.Watch.Sources, shared.Told.Watch.Sources = nil, nil // the watch is here
+	if j.server != nil {
+		shared.Server = &fleet.Server{PID: j.server.Process().Pid, Listen: j.server.Listen, Statz: j.server.Statz}
+	}
+	if j.entersTwice() {
+		shared.Books = j.endedURL()
+	}
+	if opt.Trace.To != nil {
+		shared.Trace = opt.Trace.Only.String()
+	}
+	crew := fleet.Options{
+		Command: fleet.Command{Args: []string{"part"}, Env: j.environ},
+		Shard:   j.shard, Tick: j.tick, Trace: opt.Trace.To, Say: j.progress.say,
+	}
+	id := rand.Uint32()
+	for k := range j.procs {
+		o := shared
+		o.Shard, o.RunID, o.Leads = j.shard.Split(k+1, j.procs), id+uint32(k), k == 0
+		crew.Orders = append(crew.Orders, o)
+	}
+	j.fleet, err = fleet.Muster(ctx, crew)
+	return err
+}
+
+// carryOut runs the plan, in this process or in several.
+func (j *job) carryOut(ctx context.Context, plan scenario.Plan, opt runner.Options) (*runner.Result, error) {
+	if j.fleet == nil {
+		return runner.Run(ctx, plan, opt)
+	}
+	res, err := j.fleet.Run(ctx, opt.Cut)
+	if j.several = res; len(res.Died) > 0 && len(plan.Gate.Rules) == 0 && err == nil {
+		err = fmt.Errorf("%d of %d processes of the run died: the result is not whole", len(res.Died), j.procs)
+	}
+	return &res.Result, err
+}
+
+// anyDied reports whether a process of the run died.
+func (j *job) anyDied() bool { return j.several != nil && len(j.several.Died) > 0 }
+
+// whole reports whether every connection has its outcome.
+func (j *job) whole(res *runner.Result) bool {
+	return res.Total.Connections.Started == res.Total.Connections.Ended && !j.anyDied()
+}
+
+// entersTwice reports whether there is double entry. A server that goes takes
+// its verdicts with it, and what the path cuts the two ends rightly see
+// otherwise.
+func (j *job) entersTwice() bool {
+	return j.server != nil && len(j.plan.Drain.Hooks) == 0 && len(j.plan.Faults.Steps) == 0
+}
+
+// endedURL is where the own server tells how single connections ended.
+func (j *job) endedURL() string { return "http://" + j.server.Listen + "/ended" }
+
+// enterTwice begins double entry against the own server. Of a run in several
+// processes each does that for itself.
 func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
-	// A server that goes takes its verdicts with it, and what the path cuts the
-	// two ends rightly see otherwise.
-	if j.server == nil || len(j.plan.Drain.Hooks) > 0 || len(j.plan.Faults.Steps) > 0 {
+	if !j.entersTwice() || j.fleet != nil {
 		return
 	}
 	opt.RunID = rand.Uint32()
 	j.matcher = books.NewMatcher(opt.RunID, mix)
-	j.follower = books.Follow(j.matcher, "http://"+j.server.Listen+"/ended")
+	j.follower = books.Follow(j.matcher, j.endedURL())
 	opt.Settled = j.matcher.Own
 }
 
@@ -100,13 +222,22 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 	if unread != nil {
 		limit, known = 0, nil // there was time enough
 	}
-	if err := j.follower.End(limit); err != nil {
-		j.doubt("own server: " + err.Error())
+	var pairs *result.LedgerPairs
+	if j.several != nil {
+		pairs = j.several.Pairs
+	} else {
+		if err := j.follower.End(limit); err != nil {
+			j.doubt("own server: " + err.Error())
+		}
+		pairs = j.matcher.Pairs()
 	}
 	if unread != nil {
 		j.doubt("own server: " + unread.Error() + "; the sums of both ends are not compared")
 	}
-	ledger, doubts := books.Settle(j.plan.Closes.Mix, res, known, j.matcher.Pairs())
+	if j.anyDied() {
+		known = nil // what those saw is not in this end's sums
+	}
+	ledger, doubts := books.Settle(j.plan.Closes.Mix, res, known, pairs)
 	for _, text := range doubts {
 		j.doubt(text)
 	}
@@ -123,6 +254,9 @@ func (j *job) settleDrained(res *runner.Result) *result.Ledger {
 		return nil
 	}
 	var book target.Ledger
+	if j.anyDied() {
+		return nil
+	}
 	if err := json.Unmarshal(s.last, &book); err != nil {
 		j.doubt("own server: it left no ledger to compare with: " + cmp.Or(s.Err(), err).Error())
 		return nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wsload/wsload/internal/books"
 	"github.com/wsload/wsload/internal/drain"
+	"github.com/wsload/wsload/internal/fleet"
 	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/judge"
 	"github.com/wsload/wsload/internal/proc"
@@ -132,6 +133,8 @@ type job struct {
 	abort    context.CancelCauseFunc
 	matcher  *books.Matcher
 	follower *books.Follower
+	fleet    *fleet.Fleet  // nil where this process carries the run out itself
+	several  *fleet.Result // what a fleet's run came to
 	rig      *rig.Rig
 	found    rig.Findings
 	target   string
@@ -182,7 +185,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 	}
 	if j.target = c.ready.Target.URL; c.own {
 		if j.server, err = a.startServer(ctx, len(c.plan.Drain.Hooks) > 0); err != nil {
-			return startError(err)
+			return startError(err, "a server can also be started by hand: wsload serve, and then wsload run --target ws://127.0.0.1:9000/echo")
 		}
 		defer j.server.Kill()
 		path, _ := c.ready.Target.Own()
@@ -213,13 +216,19 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	opt := runner.Options{
 		Shard: j.shard, Secrets: j.secrets, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
 	}
+	if j.procs > 1 {
+		if err := j.muster(ctx, &head, &opt); err != nil {
+			return startError(err)
+		}
+		defer j.fleet.Kill()
+	}
 	j.enterTwice(&opt, head.Mix)
 	if j.rig, err = rig.Begin(ctx, j.around(), &plan, &opt); err != nil {
 		return failed(err)
 	}
 	head.Started = time.Now().UTC().Truncate(time.Millisecond) // what was there before the run is written over now that there is one
 	j.out.begin(head)
-	res, err := runner.Run(ctx, plan, opt)
+	res, err := j.carryOut(ctx, plan, opt)
 	cause := context.Cause(ctx) // a signal from here on cuts short what the rig still has to see
 	found := j.rig.End(ctx, err != nil)
 	j.progress.end()
@@ -234,13 +243,16 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	for _, w := range found.Warnings {
 		j.doubt(w)
 	}
+	if j.several != nil {
+		found.Drain, found.Path = j.several.Drain, j.several.Path
+	}
 	if j.found = found; found.Drain != nil {
 		j.out.drain(found.Drain)
 	}
 	ledger := j.settleServer(ctx, res)
 
 	end := result.End{
-		Complete: res.Total.Connections.Started == res.Total.Connections.Ended,
+		Complete: j.whole(res),
 		Cause:    "done", Ledger: ledger, Watch: found.Watch, Path: found.Path, Warnings: j.warnings,
 	}
 	if cause != nil {
@@ -267,6 +279,14 @@ func (j *job) around() rig.Options {
 	opt := rig.Options{Plan: &j.ready, Told: &told, Shard: j.shard, Secrets: j.secrets, Say: j.progress.say, Quiet: j.flags.quiet}
 	if j.server != nil {
 		opt.Own = &rig.Own{Process: j.server.Process(), Listen: j.server.Listen, Statz: j.server.Statz}
+	}
+	if j.fleet != nil {
+		opt.Processes = j.fleet.Processes()
+		// Each of them has the path to its own connections, and sees its part of
+		// the drain.
+		watched := j.ready
+		watched.Drain.Hooks, watched.Faults.Steps = nil, nil
+		opt.Plan = &watched
 	}
 	return opt
 }

@@ -1,0 +1,295 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/trace"
+	"github.com/wsload/wsload/runner"
+	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/stats"
+)
+
+const (
+	readyLimit = 10 * time.Second // for a process to take its orders
+	// headStart is from the word to begin to the beginning, so that each process
+	// has heard it by then.
+	headStart = 50 * time.Millisecond
+	endLimit  = 10 * time.Second // for a process that has told all to end
+)
+
+// Options are a run over several processes.
+type Options struct {
+	// Command starts a process whose Args make it call Work. Name and Line are
+	// the fleet's to set.
+	Command Command
+	Orders  []Orders          // of each process; the first one leads
+	Shard   scenario.Shard    // what they carry out together
+	Tick    func(runner.Tick) // as in runner.Options; nil for none
+	Trace   io.Writer         // gets the lines of all, under one header; nil for none
+	Say     func(text string) // tells the user at once
+}
+
+// A Fleet is a run in several processes of this host. Each carries out its shard
+// with a runner of its own. What they tell is merged while they run, so that it
+// looks like the run of one.
+type Fleet struct {
+	opt     Options
+	members []*member
+
+	mu     sync.Mutex // held while a line is taken
+	begin  time.Time
+	merger *merger
+	met    bool // the members know when all were full
+	traced bool // the header of the trace is written
+	broken error
+}
+
+// A member is one process of a fleet.
+type member struct {
+	*Child
+	name  string       // in sentences: "process 2 of 3"
+	span  *result.Span // whose state has not come yet
+	full  *int         // connections open when its population was; nil before
+	drain *result.Drain
+	sum   *sum
+	end   *result.End
+	last  *time.Timer // kills one that clings to life behind its end
+	died  string      // how it ended before it told its end; "" where it did not
+}
+
+// Muster starts the processes and returns when each has its orders. Kill must be
+// called where there is no error.
+func Muster(ctx context.Context, opt Options) (*Fleet, error) {
+	first := &opt.Orders[0]
+	var mix []stats.Entry
+	for _, c := range first.Plan.Closes.Mix {
+		mix = append(mix, stats.Entry{Name: c.Name, Mode: string(c.Mode)})
+	}
+	if opt.Tick == nil {
+		opt.Tick = func(runner.Tick) {}
+	}
+	f := &Fleet{opt: opt, merger: newMerger(len(opt.Orders), first.Plan.Interval, mix, opt.Tick)}
+	for i := range opt.Orders {
+		m := &member{name: fmt.Sprintf("process %d of %d", i+1, len(opt.Orders))}
+		cmd := opt.Command
+		cmd.Name, cmd.Line = m.name, func(line []byte) { f.hear(i, line) }
+		var err error
+		if m.Child, err = cmd.Start(); err != nil {
+			f.Kill()
+			return nil, err
+		}
+		f.members = append(f.members, m)
+	}
+	for i, m := range f.members {
+		if err := m.order(ctx, &opt.Orders[i]); err != nil {
+			f.Kill()
+			return nil, fmt.Errorf("start %s: %w", m.name, err)
+		}
+	}
+	return f, nil
+}
+
+// order gives the process its orders.
+func (m *member) order(ctx context.Context, o *Orders) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	sent := m.Send(append(text, '\n')) // one that fails says why on its other pipes
+	line, err := m.First(ctx, readyLimit)
+	if err != nil {
+		return err
+	}
+	var h heard
+	if json.Unmarshal(line, &h) != nil || !h.Ready {
+		return errors.Join(fmt.Errorf("it does not take its orders%s", m.LastWords()), sent)
+	}
+	return nil
+}
+
+// Kill ends the processes that have not ended.
+func (f *Fleet) Kill() {
+	for _, m := range f.members {
+		m.Kill()
+	}
+}
+
+// Processes are the numbers of the processes.
+func (f *Fleet) Processes() []int {
+	var all []int
+	for _, m := range f.members {
+		all = append(all, m.Process().Pid)
+	}
+	return all
+}
+
+// Run lets the processes begin, and returns when all have ended. The end of ctx
+// ends the run early and in order, and cut, once closed, what is still open
+// then, as in package runner. So do the errors come: a result comes with each.
+func (f *Fleet) Run(ctx context.Context, cut <-chan struct{}) (*Result, error) {
+	f.mu.Lock()
+	f.begin = time.Now().Add(headStart)
+	f.mu.Unlock()
+	f.tell(told{Go: &f.begin})
+	over := make(chan struct{})
+	var helpers sync.WaitGroup
+	helpers.Go(func() { f.relay(ctx, cut, over) })
+	var ends sync.WaitGroup
+	for i, m := range f.members {
+		ends.Go(func() {
+			<-m.Gone()
+			f.leave(i)
+		})
+	}
+	ends.Wait()
+	close(over)
+	helpers.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.merger.end(time.Since(f.begin))
+	return f.result()
+}
+
+// tell tells all processes. One that is gone is noticed elsewhere.
+func (f *Fleet) tell(t told) {
+	line, err := json.Marshal(t)
+	if err != nil {
+		panic("fleet: a line that has no text: " + err.Error()) // none has a field that can fail
+	}
+	for _, m := range f.members {
+		_ = m.Send(append(line, '\n'))
+	}
+}
+
+// relay passes on that the run is to end.
+func (f *Fleet) relay(ctx context.Context, cut <-chan struct{}, over <-chan struct{}) {
+	for done := ctx.Done(); ; {
+		select {
+		case <-done:
+			f.tell(told{End: context.Cause(ctx).Error()})
+			done = nil
+		case <-cut:
+			f.tell(told{Cut: true})
+			cut = nil
+		case <-over:
+			return
+		}
+	}
+}
+
+// hear takes a line of a process.
+func (f *Fleet) hear(i int, line []byte) {
+	if line[len(line)-1] != '\n' {
+		return // the process died in the middle of it
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if line[0] == traceMark {
+		f.trace(line[1:])
+		return
+	}
+	var h heard
+	m := f.members[i]
+	if err := json.Unmarshal(line, &h); err != nil {
+		f.fail(m, err)
+		return
+	}
+	switch {
+	case h.Interval != nil:
+		m.span = h.Interval
+	case h.State != nil && m.span != nil:
+		f.fail(m, f.merger.add(i, m.span, *h.State))
+		m.span = nil
+	case h.Full != nil:
+		m.full = h.Full
+		f.meet()
+	case h.Say != "":
+		f.opt.Say(h.Say)
+	case h.Drain != nil:
+		m.drain = h.Drain
+	case h.Sum != nil:
+		m.sum = h.Sum
+	case h.End != nil:
+		m.end = h.End
+		m.last = time.AfterFunc(endLimit, func() { _ = m.Process().Kill() })
+		m.Release()
+		f.meet()
+	}
+}
+
+// fail takes note of a line that says nothing. The process is of no use then:
+// what comes behind would not add up.
+func (f *Fleet) fail(m *member, err error) {
+	if err == nil || f.broken != nil {
+		return
+	}
+	f.broken = fmt.Errorf("%s: what it tells cannot be read: %w", m.name, err)
+	_ = m.Process().Kill() // who waits for its end notices
+}
+
+// leave takes note of the end of a process.
+func (f *Fleet) leave(i int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.members[i]
+	if m.last != nil {
+		m.last.Stop()
+	}
+	if m.end == nil || m.sum == nil {
+		if m.died = "exit status 0"; m.Err() != nil {
+			m.died = m.Err().Error()
+		}
+		m.died += m.LastWords()
+		f.opt.Say(fmt.Sprintf("warning: %s died (%s): the others go on, and its finished intervals count", m.name, m.died))
+	}
+	f.fail(m, f.merger.leave(i))
+	f.meet()
+}
+
+// meet tells the processes of a drain when all of them are full, or that one
+// never will be. One that died is not waited for, unless it was to fire.
+func (f *Fleet) meet() {
+	all := met{OK: true, At: max(0, time.Since(f.begin))}
+	anybody, waiting := false, false
+	for i, m := range f.members {
+		switch {
+		case m.died == "" && m.end == nil && m.full != nil:
+			all.Open += *m.full
+			anybody = true
+		case m.died == "" && m.end == nil:
+			waiting = true
+		case m.died == "" || i == 0:
+			all.OK = false
+		}
+	}
+	if f.met || !anybody || waiting && all.OK {
+		return
+	}
+	f.met = true
+	f.tell(told{Met: &all})
+}
+
+// trace takes a line of a trace. All headers say the same but for the shard.
+func (f *Fleet) trace(line []byte) {
+	var head trace.Header
+	switch isHead := json.Unmarshal(line, &head) == nil && head.Schema > 0; {
+	case isHead && f.traced:
+		return
+	case isHead:
+		f.traced = true
+		head.Shard = f.opt.Shard.String()
+		text, err := json.Marshal(head)
+		if err != nil {
+			return // it has no field that can fail
+		}
+		line = append(text, '\n')
+	}
+	_, _ = f.opt.Trace.Write(line) // the writer tells of its failure itself
+}
