@@ -14,8 +14,8 @@ import (
 
 var oneEntry = []stats.Entry{{Name: "active", Mode: "active"}}
 
-// told is what a merger makes, in words: where an interval ends, how many
-// started in it, what is open then, and what the tick says.
+// merging is a merger with what it makes, in words: where an interval ends, how
+// many started in it, what is open then, and what the tick says.
 func merging(n int) (*merger, *[]string) {
 	var made []string
 	m := newMerger(n, time.Second, oneEntry, func(t runner.Tick) {
@@ -122,7 +122,7 @@ func TestWhateverTheOrderNothingIsLost(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		m, _ := merging(3)
-		ends, last := 0, time.Duration(0)
+		ends, last, added := 0, time.Duration(0), uint64(0)
 		m.tick = func(tick runner.Tick) {
 			s := tick.Summary
 			if s.From != last || s.To < s.From || ends > 0 {
@@ -149,10 +149,12 @@ func TestWhateverTheOrderNothingIsLost(t *testing.T) {
 					}
 					continue
 				}
+				added++
 				if err := m.add(i, span(at[i], at[i]+ms(random.IntN(1000)), 1, 0), state{Last: true}); err != nil {
 					t.Fatal(err)
 				}
 			default:
+				added++
 				to := at[i] + ms(900+random.IntN(1200))
 				if err := m.add(i, span(at[i], to, 1, 1), state{}); err != nil {
 					t.Fatal(err)
@@ -166,8 +168,8 @@ func TestWhateverTheOrderNothingIsLost(t *testing.T) {
 		for i := range at {
 			told += uint64(len(m.parts[i].queue))
 		}
-		if ends != 1 || told != 0 {
-			t.Fatalf("%d last intervals, %d left over", ends, told)
+		if ends != 1 || told != 0 || m.total.Connections.Started != added {
+			t.Fatalf("%d last intervals, %d left over, %d of %d counted", ends, told, m.total.Connections.Started, added)
 		}
 	}
 }
