@@ -21,13 +21,13 @@ type Follower struct {
 	m      *Matcher
 	url    string
 	client *http.Client
-	next   uint64
+	next   target.Cursor
 	stop   chan struct{}
 	done   chan struct{}
 	err    error // of the last look
 }
 
-// Follow begins to fetch the verdicts from url, the server's /ended.
+// Follow begins to fetch the verdicts on m's run from url, the server's /ended.
 func Follow(m *Matcher, url string) *Follower {
 	f := &Follower{
 		m: m, url: url, stop: make(chan struct{}), done: make(chan struct{}),
@@ -84,7 +84,7 @@ func (f *Follower) catchUp() error {
 func (f *Follower) page() (page target.Ended, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), pollAnswer)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s?after=%d", f.url, f.next), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"?"+target.Inquiry{After: f.next, Run: &f.m.run}.Query(), nil)
 	if err != nil {
 		return page, err
 	}

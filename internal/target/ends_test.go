@@ -3,6 +3,7 @@ package target_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -32,7 +33,7 @@ func TestAConnectionWithAnIDIsToldOfWhenItHasEnded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			serve(t, s, func(t *testing.T, h *host) {
 				c := h.open(t, "/echo", target.IDHeader+": 0a1b2c3d/7", target.ModeHeader+": active")
-				if page := h.ended(t, ""); len(page.Ends) != 0 || page.Next != 0 {
+				if page := h.ended(t, ""); len(page.Ends) != 0 || page.Next.At(0) != 0 {
 					t.Errorf("an open connection has ended: %+v", page)
 				}
 				c.sendClose(3001, "")
@@ -43,7 +44,7 @@ func TestAConnectionWithAnIDIsToldOfWhenItHasEnded(t *testing.T) {
 				h.open(t, "/echo", target.IDHeader+": FFFFFFFF/18446744073709551615").fin()
 				h.open(t, "/echo").reset() // without an id
 				synctest.Wait()
-				want := target.Ended{Next: 2, Ends: []target.End{
+				want := target.Ended{Next: target.Cursor{2}, Ends: []target.End{
 					{ID: target.ID{Run: 0x0a1b2c3d, N: 7}, Mode: "active", Class: stats.Clean, Sent: 3001, Received: 3001},
 					{ID: target.ID{Run: 1<<32 - 1, N: 1<<64 - 1}, Mode: "none", Class: stats.PrematureEOF},
 				}}
@@ -57,7 +58,7 @@ func TestAConnectionWithAnIDIsToldOfWhenItHasEnded(t *testing.T) {
 					t.Errorf("after 1 (-want +got):\n%s", diff)
 				}
 				for _, query := range []string{"?after=2", "?after=99"} {
-					if diff := cmp.Diff(target.Ended{Next: 2, Ends: []target.End{}}, h.ended(t, query)); diff != "" {
+					if diff := cmp.Diff(target.Ended{Next: target.Cursor{2}, Ends: []target.End{}}, h.ended(t, query)); diff != "" {
 						t.Errorf("%s (-want +got):\n%s", query, diff)
 					}
 				}
@@ -66,13 +67,75 @@ func TestAConnectionWithAnIDIsToldOfWhenItHasEnded(t *testing.T) {
 	}
 }
 
-func TestEndedRefusesWhatIsNoNumber(t *testing.T) {
-	serve(t, new(target.Server), func(t *testing.T, h *host) {
-		resp, body := h.dial(t).get("/ended?after=all")
-		if want := `query: after="all" is no whole number: give the next of the answer before, or 0` + "\n"; resp.StatusCode != 400 || body != want {
-			t.Errorf("%s %q, want 400 %q", resp.Status, body, want)
+func TestEndedRefusesAQueryThatItCannotAnswer(t *testing.T) {
+	for query, want := range map[string]string{
+		"after=all":    `query: after="all" is no place in the ends: give the next of the answer before, or 0`,
+		"after=1,":     `query: after="1," is no place in the ends: give the next of the answer before, or 0`,
+		"after=1,2":    `query: after="1,2" is of a server with more processes than this one's 1: begin again with 0`,
+		"run=7":        `query: run="7" is not the run of an id: give its 8 hexadecimal digits, like run=0a1b2c3d`,
+		"run=0a1b2c3g": `query: run="0a1b2c3g" is not the run of an id: give its 8 hexadecimal digits, like run=0a1b2c3d`,
+	} {
+		serve(t, new(target.Server), func(t *testing.T, h *host) {
+			resp, body := h.dial(t).get("/ended?" + query)
+			if resp.StatusCode != 400 || body != want+"\n" {
+				t.Errorf("%s: %s %q, want 400 %q", query, resp.Status, body, want)
+			}
+		})
+	}
+}
+
+func TestEachOfSeveralRunsIsToldOfItsOwnEnds(t *testing.T) {
+	var ring target.Ring
+	const runs, each = 3, target.MaxPage + 5
+	for n := range uint64(runs * each) {
+		ring.Add(target.End{ID: target.ID{Run: uint32(n % runs), N: n}})
+	}
+	for run := range uint32(runs) {
+		var after, got uint64
+		for {
+			page := ring.PageOf(after, run)
+			if len(page.Ends) > target.MaxPage {
+				t.Errorf("a page has %d ends", len(page.Ends))
+			}
+			for _, e := range page.Ends {
+				if want := (target.ID{Run: run, N: uint64(run) + runs*got}); e.ID != want {
+					t.Fatalf("run %d is told of %+v, want %+v", run, e.ID, want)
+				}
+				got++
+			}
+			after = page.Next.At(0)
+			if len(page.Ends) == 0 {
+				break
+			}
 		}
-	})
+		if got != each || after != runs*each {
+			t.Errorf("run %d was told of %d ends up to %d, want %d up to %d", run, got, after, each, runs*each)
+		}
+	}
+}
+
+func TestAnInquiryIsReadAsItIsWritten(t *testing.T) {
+	run := uint32(0x0a1b2c3d)
+	for text, q := range map[string]target.Inquiry{
+		"after=0":                        {},
+		"after=7":                        {After: target.Cursor{7}},
+		"after=12%2C55%2C7&run=0a1b2c3d": {After: target.Cursor{12, 55, 7}, Run: &run},
+	} {
+		if got := q.Query(); got != text {
+			t.Errorf("%+v is written %s, want %s", q, got, text)
+		}
+		values, err := url.ParseQuery(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := target.ReadInquiry(values, 3)
+		if len(q.After) == 0 {
+			q.After = target.Cursor{0}
+		}
+		if diff := cmp.Diff(q, again); diff != "" || err != nil {
+			t.Errorf("%s is read with %v (-want +got):\n%s", text, err, diff)
+		}
+	}
 }
 
 func TestAnIDThatIsNoneIsNotKept(t *testing.T) {
@@ -139,7 +202,7 @@ func TestTheRingOfEndsKeepsTheLastAndCountsWhatItDropped(t *testing.T) {
 				}
 				from++
 			}
-			after = page.Next
+			after = page.Next.At(0)
 			if len(page.Ends) == 0 {
 				break
 			}
@@ -185,8 +248,8 @@ func TestEveryEndIsReadOnceByWhoFollows(t *testing.T) {
 	seen := make(map[uint64]int)
 	var after uint64
 	for deadline := time.Now().Add(20 * time.Second); len(seen) < clients*each && time.Now().Before(deadline); {
-		page := s.Ended(after)
-		after = page.Next
+		page := s.Ended(after, nil)
+		after = page.Next.At(0)
 		for _, e := range page.Ends {
 			seen[e.ID.N]++
 			if e.Class != stats.Clean || e.Sent != 1000 {

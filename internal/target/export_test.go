@@ -43,4 +43,7 @@ func (r *Ring) Room() int { return cap(r.ring) }
 func (r *Ring) Add(e End) { r.add(e) }
 
 // Page is what follows the first after of them.
-func (r *Ring) Page(after uint64) Ended { return r.page(after) }
+func (r *Ring) Page(after uint64) Ended { return r.page(after, nil) }
+
+// PageOf is that of one run.
+func (r *Ring) PageOf(after uint64, run uint32) Ended { return r.page(after, &run) }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"github.com/wsload/wsload/internal/proc"
@@ -26,8 +25,12 @@ func (sv *service) handler() http.Handler {
 			sv.serve(m, w, r)
 		})
 	}
-	mux.HandleFunc("GET /statz", sv.statz)
-	mux.HandleFunc("GET /ended", sv.ended)
+	desk := sv.Desk
+	if desk == nil {
+		desk = sv.Pages()
+	}
+	mux.Handle("GET /statz", desk)
+	mux.Handle("GET /ended", desk)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintf(w, help, list, ModeHeader, IDHeader)
@@ -48,7 +51,7 @@ func listing(all []fault) string {
 	}
 	rows = append(rows,
 		[2]string{"/statz", "the server's own counts and what its process holds, as JSON"},
-		[2]string{"/ended", "how the connections with an id ended, one by one, as JSON: ?after=0 is the next of the answer before"})
+		[2]string{"/ended", "how the connections with an id ended, one by one, as JSON: ?after=0 is the next of the answer before, ?run=0a1b2c3d the one run to tell of"})
 	var b strings.Builder
 	for _, r := range rows {
 		fmt.Fprintf(&b, "  %-*s  %s\n", width, r[0], r[1])
@@ -113,34 +116,65 @@ type Process struct {
 	CPU         proc.Fact `json:"cpu_ns"` // since the process began
 }
 
+// Add makes s what two processes of one server tell. A fact that one of them
+// does not know is unknown.
+func (s *Statz) Add(o Statz) {
+	s.Ledger.Add(o.Ledger)
+	p, its := &s.Process, &o.Process
+	for _, fact := range [][2]*proc.Fact{
+		{&p.Descriptors, &its.Descriptors}, {&p.RSS, &its.RSS}, {&p.Heap, &its.Heap}, {&p.Threads, &its.Threads}, {&p.CPU, &its.CPU},
+	} {
+		if sum := fact[0]; sum.OK && fact[1].OK {
+			sum.N += fact[1].N
+		} else {
+			*sum = proc.Fact{}
+		}
+	}
+	p.Goroutines += its.Goroutines
+}
+
+// Pages serves /statz and /ended of this process.
+func (s *Server) Pages() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /statz", s.statz)
+	mux.HandleFunc("GET /ended", s.ended)
+	return mux
+}
+
 // statz answers with the Ledger and what the process holds.
-func (sv *service) statz(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) statz(w http.ResponseWriter, _ *http.Request) {
 	self := proc.Self()
-	enc := json.NewEncoder(asJSON(w))
-	enc.SetIndent("", "  ")
-	// An error here is a client that left: nobody is there to hear of it.
-	_ = enc.Encode(Statz{Ledger: sv.Ledger(), Process: Process{
+	Statz{Ledger: s.Ledger(), Process: Process{
 		Descriptors: self.Descriptors,
 		RSS:         self.RSS,
 		Heap:        proc.Heap(),
 		Threads:     self.Threads,
 		Goroutines:  runtime.NumGoroutine(),
 		CPU:         self.CPU,
-	}})
+	}}.Answer(w)
+}
+
+// Answer writes the body of /statz.
+func (s Statz) Answer(w http.ResponseWriter) {
+	enc := json.NewEncoder(asJSON(w))
+	enc.SetIndent("", "  ")
+	// An error here is a client that left: nobody is there to hear of it.
+	_ = enc.Encode(s)
 }
 
 // ended answers with a page of Ends.
-func (sv *service) ended(w http.ResponseWriter, r *http.Request) {
-	after := uint64(0)
-	if text := r.URL.Query().Get("after"); text != "" {
-		var err error
-		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
-			http.Error(w, fmt.Sprintf("query: after=%q is no whole number: give the next of the answer before, or 0", brief([]byte(text))),
-				http.StatusBadRequest)
-			return
-		}
+func (s *Server) ended(w http.ResponseWriter, r *http.Request) {
+	q, err := ReadInquiry(r.URL.Query(), 1)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
 	}
-	_ = json.NewEncoder(asJSON(w)).Encode(sv.Ended(after)) // as above
+	s.Ended(q.After.At(0), q.Run).Answer(w)
+}
+
+// Answer writes the body of /ended.
+func (e Ended) Answer(w http.ResponseWriter) {
+	_ = json.NewEncoder(asJSON(w)).Encode(e) // as above
 }
 
 // asJSON says what the answer is, and that it is of this moment.

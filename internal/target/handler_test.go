@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/target"
 )
 
@@ -106,6 +107,37 @@ func TestStatzIsTheLedger(t *testing.T) {
 			t.Errorf("what was decoded differs from the ledger:\n%s", diff)
 		}
 	})
+}
+
+func TestWhatTheProcessesOfAServerTellAddsUp(t *testing.T) {
+	early := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	a := target.Statz{
+		Ledger: target.Ledger{Open: 1, Since: early.Add(time.Second), Modes: map[string]target.Counts{
+			"active": {Opened: 10, CloseSent: 9, CloseReceived: 8, Ended: target.Endings{ClientFIN: 1, ClientRST: 2, ServerFIN: 3, ServerRST: 2, Error: 1}},
+			"none":   {Opened: 5},
+		}},
+		Process: target.Process{Descriptors: proc.Known(1), RSS: proc.Known(2), Heap: proc.Known(3), Threads: proc.Known(4), Goroutines: 5, CPU: proc.Known(6)},
+	}
+	b := target.Statz{
+		Ledger: target.Ledger{Open: 2, Since: early, Lost: 1, Modes: map[string]target.Counts{
+			"active": {Opened: 1, CloseSent: 1, CloseReceived: 1, Ended: target.Endings{ClientFIN: 10, ClientRST: 20, ServerFIN: 30, ServerRST: 40, Error: 50}},
+			"abort":  {Opened: 7},
+		}},
+		Process: target.Process{Descriptors: proc.Known(10), RSS: proc.Known(20), Threads: proc.Known(40), Goroutines: 50, CPU: proc.Known(60)},
+	}
+	want := target.Statz{
+		Ledger: target.Ledger{Open: 3, Since: early, Lost: 1, Modes: map[string]target.Counts{
+			"active": {Opened: 11, CloseSent: 10, CloseReceived: 9, Ended: target.Endings{ClientFIN: 11, ClientRST: 22, ServerFIN: 33, ServerRST: 42, Error: 51}},
+			"none":   {Opened: 5},
+			"abort":  {Opened: 7},
+		}},
+		// One of the two has collected no garbage yet.
+		Process: target.Process{Descriptors: proc.Known(11), RSS: proc.Known(22), Threads: proc.Known(44), Goroutines: 55, CPU: proc.Known(66)},
+	}
+	a.Add(b)
+	if diff := cmp.Diff(want, a); diff != "" {
+		t.Errorf("the sum differs (-want +got):\n%s", diff)
+	}
 }
 
 func TestModesAreBoundedInNumberAndForm(t *testing.T) {

@@ -43,6 +43,29 @@ type Ledger struct {
 	Modes map[string]Counts `json:"modes"`
 	// Since is when the server began to serve, in UTC and whole seconds.
 	Since time.Time `json:"since"`
+	// Lost is how many of the server's processes died, and what they had counted
+	// with them.
+	Lost int `json:"lost,omitempty"`
+}
+
+// Add makes l the ledger of two processes of one server.
+func (l *Ledger) Add(o Ledger) {
+	l.Open += o.Open
+	l.Lost += o.Lost
+	if l.Since.IsZero() || !o.Since.IsZero() && o.Since.Before(l.Since) {
+		l.Since = o.Since
+	}
+	if l.Modes == nil {
+		l.Modes = make(map[string]Counts, len(o.Modes))
+	}
+	for mode, its := range o.Modes {
+		sum := l.Modes[mode]
+		sum.Opened += its.Opened
+		sum.CloseSent += its.CloseSent
+		sum.CloseReceived += its.CloseReceived
+		sum.Ended.join(its.Ended)
+		l.Modes[mode] = sum
+	}
 }
 
 // Counts are the connections of one mode. All but Opened are counted when a
@@ -67,6 +90,15 @@ type Endings struct {
 // Total is the number of connections that have ended.
 func (e Endings) Total() uint64 {
 	return e.ClientFIN + e.ClientRST + e.ServerFIN + e.ServerRST + e.Error
+}
+
+// join adds the counts of o.
+func (e *Endings) join(o Endings) {
+	e.ClientFIN += o.ClientFIN
+	e.ClientRST += o.ClientRST
+	e.ServerFIN += o.ServerFIN
+	e.ServerRST += o.ServerRST
+	e.Error += o.Error
 }
 
 // add counts one more connection that ended so.
@@ -203,20 +235,27 @@ func (id ID) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads what MarshalText writes.
 func (id *ID) UnmarshalText(text []byte) error {
-	run, number, _ := bytes.Cut(text, []byte("/"))
-	var digits [4]byte
-	if len(run) != 2*len(digits) {
+	digits, number, _ := bytes.Cut(text, []byte("/"))
+	run, ok := readRun(digits)
+	if !ok {
 		return fmt.Errorf("read id: %q does not begin with 8 hexadecimal digits and a slash", brief(text))
-	}
-	if _, err := hex.Decode(digits[:], run); err != nil {
-		return fmt.Errorf("read id %q: %w", brief(text), err)
 	}
 	n, err := strconv.ParseUint(string(number), 10, 64)
 	if err != nil {
 		return fmt.Errorf("read id %q: %w", brief(text), err)
 	}
-	*id = ID{Run: binary.BigEndian.Uint32(digits[:]), N: n}
+	*id = ID{Run: run, N: n}
 	return nil
+}
+
+// readRun reads the 8 hexadecimal digits of a run.
+func readRun(text []byte) (run uint32, ok bool) {
+	var digits [4]byte
+	if len(text) != 2*len(digits) {
+		return 0, false
+	}
+	_, err := hex.Decode(digits[:], text)
+	return binary.BigEndian.Uint32(digits[:]), err == nil
 }
 
 // An End is how a connection with an ID ended, seen from the server: its class
@@ -232,10 +271,11 @@ type End struct {
 }
 
 // Ended is a page of Ends, in the order in which the connections ended. It is
-// the body of /ended.
+// the body of /ended. Of a server in several processes it has the pages of all,
+// one behind the other.
 type Ended struct {
-	Next    uint64 `json:"next"`    // ask for what comes after this
-	Dropped uint64 `json:"dropped"` // ends in between that the server no longer holds
+	Next    Cursor `json:"next"`    // ask for what comes after this
+	Dropped uint64 `json:"dropped"` // ends in between that the server no longer holds, of whatever run
 	Ends    []End  `json:"ends"`    // none when there are no more
 }
 
@@ -244,9 +284,10 @@ const (
 	maxPage = 1 << 12 // in one answer
 )
 
-// Ended returns the ends behind the first after of them, as many as fit a page.
-// The server holds the last 65,536.
-func (s *Server) Ended(after uint64) Ended { return s.ends.page(after) }
+// Ended returns the ends behind the first after of them, as many as fit a page:
+// those of one run, or of all where run is nil. The server holds the last
+// 65,536 of all runs.
+func (s *Server) Ended(after uint64, run *uint32) Ended { return s.ends.page(after, run) }
 
 // ends keeps the last Ends in a ring. Its zero value is ready.
 type ends struct {
@@ -272,14 +313,17 @@ func (e *ends) add(end End) {
 	e.n++
 }
 
-func (e *ends) page(after uint64) Ended {
+func (e *ends) page(after uint64, run *uint32) Ended {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	after = min(after, e.n)
 	from := max(after, e.n-uint64(len(e.ring)))
-	p := Ended{Next: min(from+maxPage, e.n), Dropped: from - after, Ends: []End{}}
-	for i := from; i < p.Next; i++ {
-		p.Ends = append(p.Ends, e.ring[i%maxEnds])
+	p := Ended{Dropped: from - after, Ends: []End{}}
+	for ; from < e.n && len(p.Ends) < maxPage; from++ {
+		if end := &e.ring[from%maxEnds]; run == nil || end.ID.Run == *run {
+			p.Ends = append(p.Ends, *end)
+		}
 	}
+	p.Next = Cursor{from}
 	return p
 }

@@ -147,3 +147,82 @@ func (q *query) draw() float64 {
 	}
 	return q.chance.Float64()
 }
+
+// A Cursor says how far a client has read the ends that a server told of: one
+// number for each process of the server, and 0 for those it does not name. A
+// client carries its text ("12", or "12,55,7") from one answer to the next
+// question, and need not read it.
+type Cursor []uint64
+
+// MarshalText writes the numbers, "0" for none.
+func (c Cursor) MarshalText() ([]byte, error) {
+	if len(c) == 0 {
+		return []byte("0"), nil
+	}
+	var text []byte
+	for i, n := range c {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendUint(text, n, 10)
+	}
+	return text, nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (c *Cursor) UnmarshalText(text []byte) error {
+	all := Cursor{}
+	for part := range strings.SplitSeq(string(text), ",") {
+		n, err := strconv.ParseUint(part, 10, 64)
+		if err != nil {
+			return fmt.Errorf("after=%q is no place in the ends: give the next of the answer before, or 0", brief(text))
+		}
+		all = append(all, n)
+	}
+	*c = all
+	return nil
+}
+
+// At is how far the client has read those of process i, from 0.
+func (c Cursor) At(i int) uint64 {
+	if i < len(c) {
+		return c[i]
+	}
+	return 0
+}
+
+// An Inquiry is what a client asks of /ended.
+type Inquiry struct {
+	After Cursor  // what it has read
+	Run   *uint32 // the one run it asks for; nil asks for all
+}
+
+// ReadInquiry reads the query of a request to a server of so many processes.
+func ReadInquiry(values url.Values, procs int) (q Inquiry, err error) {
+	if text := values.Get("after"); text != "" {
+		if err := q.After.UnmarshalText([]byte(text)); err != nil {
+			return q, fmt.Errorf("query: %w", err)
+		}
+		if len(q.After) > procs {
+			return q, fmt.Errorf("query: after=%q is of a server with more processes than this one's %d: begin again with 0", brief([]byte(text)), procs)
+		}
+	}
+	if text := values.Get("run"); text != "" {
+		run, ok := readRun([]byte(text))
+		if !ok {
+			return q, fmt.Errorf("query: run=%q is not the run of an id: give its 8 hexadecimal digits, like run=0a1b2c3d", brief([]byte(text)))
+		}
+		q.Run = &run
+	}
+	return q, nil
+}
+
+// Query writes what ReadInquiry reads.
+func (q Inquiry) Query() string {
+	after, _ := q.After.MarshalText() // never fails
+	values := url.Values{"after": {string(after)}}
+	if q.Run != nil {
+		values.Set("run", fmt.Sprintf("%08x", *q.Run))
+	}
+	return values.Encode()
+}

@@ -49,6 +49,9 @@ type Server struct {
 	// Fin is how long a server that measures waits for the client's FIN once
 	// both Closes have passed; 0 means 1 s.
 	Fin time.Duration
+	// Desk answers /statz and /ended where this is one process of several that
+	// are one server; nil answers for this one.
+	Desk http.Handler
 	// Log hears of trouble with accepting and with handshakes; nil discards.
 	Log *slog.Logger
 
