@@ -8,12 +8,11 @@
 // wire (internal/wire, with the marks in messages and the frames that break the
 // rules, internal/mark and internal/badframe), facts about the host (internal/proc), what a server leaks (internal/watch, with those facts), the stored form of
 // single connections (internal/trace), processes that end when they should
-// (internal/launch, with those facts), what an order to the server runs (internal/trigger, by the same shell), the faults of the path to
+// (internal/launch, with those facts), processes of this binary that work for it (internal/fleet, on those), what an order to the server runs (internal/trigger, by the same shell), the faults of the path to
 // it (internal/relay), the files of results (internal/store) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
 // happened (stats), how a connection is judged (internal/verdict) and the server
-// (internal/target), then the package that does it (runner) and the stored form (internal/result), then what a deploy does to a run (internal/drain), what holds both ends' books against each other
-// (internal/books), processes of this binary that work for it, as the own
-// server or as parts of a run (internal/fleet), what judges runs (internal/gate, and internal/judge for
+// (internal/target), then the package that does it (runner) and the stored form (internal/result), then the server in several processes (internal/prefork), what a deploy does to a run (internal/drain), what holds both ends' books against each other
+// (internal/books), processes that carry out a run together (internal/parts), what judges runs (internal/gate, and internal/judge for
 // stored ones), what loads two servers in turn for it (internal/contest, and
 // internal/arbiter, which joins the two), what stands around a run (internal/rig: a watch, a drain
 // and the faults of the path) and the renderers (internal/report), and
@@ -38,6 +37,7 @@
 //	internal/trace      <- nothing
 //	internal/launch     <- internal/proc
 //	internal/trigger    <- internal/launch
+//	internal/fleet      <- internal/launch
 //	internal/relay      <- scenario, scenario/problem
 //	internal/arch       <- nothing
 //	internal/store      <- nothing
@@ -46,10 +46,11 @@
 //	internal/target     <- scenario, stats, internal/proc, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
 //	runner              <- scenario, scenario/problem, scenario/value, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
+//	internal/prefork    <- stats, internal/target, internal/fleet, internal/result
 //	internal/drain      <- scenario, stats, internal/trigger, internal/proc, internal/result
 //	internal/rig        <- scenario, scenario/problem, stats, runner, internal/result, internal/drain, internal/watch, internal/relay
 //	internal/books      <- scenario, stats, internal/wire, internal/target, runner, internal/result
-//	internal/fleet      <- scenario, stats, internal/wire, internal/launch, internal/trace, runner, internal/result, internal/rig, internal/books
+//	internal/parts      <- scenario, stats, internal/wire, internal/fleet, internal/trace, runner, internal/result, internal/rig, internal/books
 //	internal/gate       <- nothing
 //	internal/gate/rank  <- nothing
 //	internal/gate/metric <- scenario/problem, stats
