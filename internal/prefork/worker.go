@@ -53,9 +53,9 @@ func Work(ctx context.Context, in io.Reader, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer ln.Close()
 	w := &worker{out: json.NewEncoder(out), server: &target.Server{Drain: o.Drain, Desk: passOn(o.Desk)}}
 	if w.server.TLS, err = o.tlsConfig(); err != nil {
+		ln.Close()
 		return err
 	}
 	if o.Measure {
@@ -78,33 +78,36 @@ func inherit() (net.Listener, error) {
 	return ln, nil
 }
 
-// serve serves, and reports, until the end.
+// serve serves, and reports, until the end. It closes ln.
 func (w *worker) serve(ctx context.Context, ln net.Listener, told *bufio.Reader) error {
 	desk, err := net.Listen("unix", "") // an address of the kernel's choice
 	if err != nil {
+		ln.Close()
 		return fmt.Errorf("serve for another process: %w", err)
 	}
 	pages := &http.Server{Handler: w.server.Pages()}
 	go pages.Serve(desk)
 	defer pages.Close()
 
-	ctx, end := context.WithCancel(ctx)
-	defer end()
+	// The end of ctx counts only as long as this function runs: what an orphan
+	// leaves behind is the kernel's to cut, and not to be closed in order.
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer context.AfterFunc(ctx, end)()
+	defer context.AfterFunc(serving, func() { w.say(report{Ending: true}) })()
 	orphaned := make(chan struct{})
 	go func() {
 		defer close(orphaned)
 		w.obey(told, end)
 	}()
-	stop := context.AfterFunc(ctx, func() { w.say(report{Ending: true}) })
-	defer stop()
 	served := make(chan error, 1)
-	go func() { served <- w.server.Serve(ctx, ln) }()
+	go func() { served <- w.server.Serve(serving, ln) }()
 	w.say(report{Desk: desk.Addr().String()})
 	select {
 	case err = <-served:
 	case <-orphaned:
 		return errOrphaned
 	}
+	end()
 	w.tick()
 	ledger := w.server.Ledger()
 	w.say(report{Last: &ledger})
