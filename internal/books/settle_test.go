@@ -32,6 +32,9 @@ func bookOf(n uint64) *target.Ledger {
 	}}
 }
 
+// lostBook is the ledger of a server that lost the process with the connection.
+func lostBook() *target.Ledger { return &target.Ledger{Lost: 1} }
+
 func TestWhatCanBeComparedAfterARun(t *testing.T) {
 	mix := []scenario.Close{scenario.DefaultClose(scenario.Active)}
 	for name, c := range map[string]struct {
@@ -48,6 +51,7 @@ func TestWhatCanBeComparedAfterARun(t *testing.T) {
 		"sums alone differ after giving up":      {givenUp: 1, book: bookOf(2), doubt: "gave up on 1 connections"},
 		"sums differ from one that misbehaves":   {book: bookOf(2), pairs: &result.LedgerPairs{Misbehaved: 1}, ledger: "matched"},
 		"the server's ledger could not be read":  {pairs: &result.LedgerPairs{Missing: 1}, ledger: "matched"},
+		"a server that lost a process":           {book: lostBook(), pairs: &result.LedgerPairs{Missing: 1}, ledger: "matched", doubt: "1 of the own server's processes died"},
 		"a connection of which both disagree":    {book: bookOf(1), pairs: &result.LedgerPairs{Mismatched: 1}, ledger: "unmatched sums", doubt: "says otherwise of 1 "},
 		"a connection of which one end is known": {book: bookOf(1), pairs: &result.LedgerPairs{Missing: 3}, ledger: "matched sums", doubt: "of 3 connections only one"},
 	} {
