@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"syscall"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/wsload/wsload/internal/books"
 	"github.com/wsload/wsload/internal/fleet"
+	"github.com/wsload/wsload/internal/parts"
+	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
@@ -47,13 +50,29 @@ type server struct {
 	last []byte // what it printed after its first line, where it is to say farewell; whole once it is gone
 }
 
+// serverProcs is how many processes the own server of a run needs: as many as
+// the run itself, and one more where their descriptors would be short. The
+// kernel deals connections out to them by chance, so one may get more than its
+// share.
+func (c *config) serverProcs() int {
+	limit := proc.Self().SoftLimit
+	if c.procs == 1 || runtime.GOOS != "linux" {
+		return 1
+	}
+	const room = 95 // per cent of a process' descriptors that are planned for
+	if n := int64(c.shard.Size(c.plan.Load.Connections)); limit.OK && n*100 > int64(c.procs)*limit.N*room {
+		return c.procs + 1
+	}
+	return c.procs
+}
+
 // startServer starts the own server and returns when it listens. One that says
 // farewell prints its ledger at its end.
-func (a *app) startServer(ctx context.Context, farewell bool) (*server, error) {
+func (a *app) startServer(ctx context.Context, procs int, farewell bool) (*server, error) {
 	s := new(server)
 	cmd := fleet.Command{
 		Name: "own server",
-		Args: []string{"serve", "--listen", "127.0.0.1:0", "--json", "--until-eof", fmt.Sprintf("--quiet=%t", !farewell)},
+		Args: []string{"serve", "--listen", "127.0.0.1:0", "--json", "--until-eof", fmt.Sprintf("--procs=%d", procs), fmt.Sprintf("--quiet=%t", !farewell)},
 		Env:  a.environ,
 		Line: func(line []byte) {
 			if len(s.last)+len(line) <= maxFarewell {
@@ -121,7 +140,7 @@ func (a *app) partCommand() *cobra.Command {
 			if a.env("GOGC") == "" {
 				debug.SetGCPercent(400)
 			}
-			if err := fleet.Work(a.stdin, a.stdout); err != nil {
+			if err := parts.Work(a.stdin, a.stdout); err != nil {
 				return failed(err)
 			}
 			return nil
@@ -132,12 +151,12 @@ func (a *app) partCommand() *cobra.Command {
 // muster starts the processes of a run of which each is to carry out a part.
 func (j *job) muster(ctx context.Context, head *result.Header, opt *runner.Options) (err error) {
 	told := j.plan.Redacted()
-	shared := fleet.Orders{
+	shared := parts.Orders{
 		Plan: j.ready, Told: told, Target: j.target, Run: head.Run, Secrets: j.secrets, Quiet: j.flags.quiet,
 	}
 	shared.Plan.Watch.Sources, shared.Told.Watch.Sources = nil, nil // the watch is here
 	if j.server != nil {
-		shared.Server = &fleet.Server{PID: j.server.Process().Pid, Listen: j.server.Listen, Statz: j.server.Statz}
+		shared.Server = &parts.Server{PID: j.server.Process().Pid, Listen: j.server.Listen, Statz: j.server.Statz}
 	}
 	if j.entersTwice() {
 		shared.Books = j.endedURL()
@@ -145,7 +164,7 @@ func (j *job) muster(ctx context.Context, head *result.Header, opt *runner.Optio
 	if opt.Trace.To != nil {
 		shared.Trace = opt.Trace.Only.String()
 	}
-	crew := fleet.Options{
+	all := parts.Options{
 		Command: fleet.Command{Args: []string{"part"}, Env: j.environ},
 		Shard:   j.shard, Tick: j.tick, Trace: opt.Trace.To, Say: j.progress.say,
 	}
@@ -153,18 +172,18 @@ func (j *job) muster(ctx context.Context, head *result.Header, opt *runner.Optio
 	for k := range j.procs {
 		o := shared
 		o.Shard, o.RunID, o.Leads = j.shard.Split(k+1, j.procs), id+uint32(k), k == 0
-		crew.Orders = append(crew.Orders, o)
+		all.Orders = append(all.Orders, o)
 	}
-	j.fleet, err = fleet.Muster(ctx, crew)
+	j.group, err = parts.Muster(ctx, all)
 	return err
 }
 
 // carryOut runs the plan, in this process or in several.
 func (j *job) carryOut(ctx context.Context, plan scenario.Plan, opt runner.Options) (*runner.Result, error) {
-	if j.fleet == nil {
+	if j.group == nil {
 		return runner.Run(ctx, plan, opt)
 	}
-	res, err := j.fleet.Run(ctx, opt.Cut)
+	res, err := j.group.Run(ctx, opt.Cut)
 	if j.several = res; len(res.Died) > 0 && len(plan.Gate.Rules) == 0 && err == nil {
 		err = fmt.Errorf("%d of %d processes of the run died: the result is not whole", len(res.Died), j.procs)
 	}
@@ -192,7 +211,7 @@ func (j *job) endedURL() string { return "http://" + j.server.Listen + "/ended" 
 // enterTwice begins double entry against the own server. Of a run in several
 // processes each does that for itself.
 func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
-	if !j.entersTwice() || j.fleet != nil {
+	if !j.entersTwice() || j.group != nil {
 		return
 	}
 	opt.RunID = rand.Uint32()

@@ -8,7 +8,7 @@ import (
 func TestAnOwnServerThatCannotStartSaysWhy(t *testing.T) {
 	// The runtime ends a process at once whose memory limit is no number.
 	a := &app{environ: []string{"GOMEMLIMIT=none"}}
-	s, err := a.startServer(t.Context(), false)
+	s, err := a.startServer(t.Context(), 1, false)
 	if err == nil {
 		s.Kill()
 		t.Fatal("the server started")

@@ -15,9 +15,9 @@ import (
 
 	"github.com/wsload/wsload/internal/books"
 	"github.com/wsload/wsload/internal/drain"
-	"github.com/wsload/wsload/internal/fleet"
 	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/judge"
+	"github.com/wsload/wsload/internal/parts"
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/rig"
@@ -133,8 +133,8 @@ type job struct {
 	abort    context.CancelCauseFunc
 	matcher  *books.Matcher
 	follower *books.Follower
-	fleet    *fleet.Fleet  // nil where this process carries the run out itself
-	several  *fleet.Result // what a fleet's run came to
+	group    *parts.Group  // nil where this process carries the run out itself
+	several  *parts.Result // what its run came to
 	rig      *rig.Rig
 	found    rig.Findings
 	target   string
@@ -184,7 +184,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 		debug.SetGCPercent(400)
 	}
 	if j.target = c.ready.Target.URL; c.own {
-		if j.server, err = a.startServer(ctx, len(c.plan.Drain.Hooks) > 0); err != nil {
+		if j.server, err = a.startServer(ctx, c.serverProcs(), len(c.plan.Drain.Hooks) > 0); err != nil {
 			return startError(err, "a server can also be started by hand: wsload serve, and then wsload run --target ws://127.0.0.1:9000/echo")
 		}
 		defer j.server.Kill()
@@ -220,7 +220,7 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 		if err := j.muster(ctx, &head, &opt); err != nil {
 			return startError(err)
 		}
-		defer j.fleet.Kill()
+		defer j.group.Kill()
 	}
 	j.enterTwice(&opt, head.Mix)
 	if j.rig, err = rig.Begin(ctx, j.around(), &plan, &opt); err != nil {
@@ -278,10 +278,10 @@ func (j *job) around() rig.Options {
 	told := j.plan.Redacted()
 	opt := rig.Options{Plan: &j.ready, Told: &told, Shard: j.shard, Secrets: j.secrets, Say: j.progress.say, Quiet: j.flags.quiet}
 	if j.server != nil {
-		opt.Own = &rig.Own{Process: j.server.Process(), Listen: j.server.Listen, Statz: j.server.Statz}
+		opt.Own = &rig.Own{Process: j.server.Process(), Listen: j.server.Listen, Statz: j.server.Statz, Several: j.serverProcs() > 1}
 	}
-	if j.fleet != nil {
-		opt.Processes = j.fleet.Processes()
+	if j.group != nil {
+		opt.Processes = j.group.Processes()
 		// Each of them has the path to its own connections, and sees its part of
 		// the drain.
 		watched := j.ready

@@ -40,6 +40,7 @@ type Own struct {
 	Process *os.Process
 	Listen  string // host:port
 	Statz   string // URL of its page of facts
+	Several bool   // the process is the parent of several, which listen there
 }
 
 // Findings are what the rig found. What the plan does not ask for is nil.

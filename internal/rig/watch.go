@@ -78,6 +78,9 @@ func newVigil(opt *Options) (*vigil, error) {
 			texts = []string{plan.Target.SignalTo(&scenario.Hook{})}
 			if opt.Own != nil {
 				texts = []string{"pid:" + strconv.Itoa(opt.Own.Process.Pid), opt.Own.Statz}
+				if opt.Own.Several {
+					texts[0] = "port:" + strconv.Itoa(v.target.sampler.Port)
+				}
 			}
 		}
 		for _, text := range texts {

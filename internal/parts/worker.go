@@ -1,4 +1,4 @@
-package fleet
+package parts
 
 import (
 	"bufio"
@@ -21,7 +21,7 @@ import (
 // errOrphan ends the run of a process that nobody listens to any more.
 var errOrphan = errors.New("the process that started this one is gone")
 
-// Work carries out a part of a run, as a process of a Fleet: in is its standard
+// Work carries out a part of a run, as a process of a Group: in is its standard
 // input, out its standard output. It returns when the part has ended and all
 // was told. The reading of in goes on behind it, and ends with the process.
 func Work(in io.Reader, out io.Writer) error {

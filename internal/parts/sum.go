@@ -1,4 +1,4 @@
-package fleet
+package parts
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ type Result struct {
 }
 
 // result adds up what the processes told. The error is that of the run.
-func (f *Fleet) result() (*Result, error) {
+func (f *Group) result() (*Result, error) {
 	r := &Result{Result: runner.Result{Total: f.merger.total, Tally: make(map[string]runner.Tally), Stamps: "kernel"}}
 	var trouble []error
 	var empty []*nothing
@@ -80,7 +80,7 @@ func (f *Fleet) result() (*Result, error) {
 }
 
 // opened is the error of a run in which none opened, or none of a process.
-func (f *Fleet) opened(r *Result, empty []*nothing) error {
+func (f *Group) opened(r *Result, empty []*nothing) error {
 	if len(empty) == 0 {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (f *Fleet) opened(r *Result, empty []*nothing) error {
 
 // drain adds up what a deploy did. Where the hook was not launched, nothing
 // came of it in the other processes either.
-func (f *Fleet) drain() (*result.Drain, error) {
+func (f *Group) drain() (*result.Drain, error) {
 	var all []*result.Drain
 	lead := f.members[0].drain
 	for i, m := range f.members {

@@ -1,4 +1,4 @@
-package fleet
+package parts
 
 import (
 	"fmt"

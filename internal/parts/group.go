@@ -1,4 +1,4 @@
-package fleet
+package parts
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wsload/wsload/internal/fleet"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/trace"
 	"github.com/wsload/wsload/runner"
@@ -27,8 +28,8 @@ const (
 // Options are a run over several processes.
 type Options struct {
 	// Command starts a process whose Args make it call Work. Name and Line are
-	// the fleet's to set.
-	Command Command
+	// the Group's to set.
+	Command fleet.Command
 	Orders  []Orders          // of each process; the first one leads
 	Shard   scenario.Shard    // what they carry out together
 	Tick    func(runner.Tick) // as in runner.Options; nil for none
@@ -36,10 +37,10 @@ type Options struct {
 	Say     func(text string) // tells the user at once
 }
 
-// A Fleet is a run in several processes of this host. Each carries out its shard
+// A Group is a run in several processes of this host. Each carries out its shard
 // with a runner of its own. What they tell is merged while they run, so that it
 // looks like the run of one.
-type Fleet struct {
+type Group struct {
 	opt     Options
 	members []*member
 
@@ -51,9 +52,9 @@ type Fleet struct {
 	broken error
 }
 
-// A member is one process of a fleet.
+// A member is one process of a group.
 type member struct {
-	*Child
+	*fleet.Child
 	name  string       // in sentences: "process 2 of 3"
 	span  *result.Span // whose state has not come yet
 	full  *int         // connections open when its population was; nil before
@@ -66,7 +67,7 @@ type member struct {
 
 // Muster starts the processes and returns when each has its orders. Kill must be
 // called where there is no error.
-func Muster(ctx context.Context, opt Options) (*Fleet, error) {
+func Muster(ctx context.Context, opt Options) (*Group, error) {
 	first := &opt.Orders[0]
 	var mix []stats.Entry
 	for _, c := range first.Plan.Closes.Mix {
@@ -75,7 +76,7 @@ func Muster(ctx context.Context, opt Options) (*Fleet, error) {
 	if opt.Tick == nil {
 		opt.Tick = func(runner.Tick) {}
 	}
-	f := &Fleet{opt: opt, merger: newMerger(len(opt.Orders), first.Plan.Interval, mix, opt.Tick)}
+	f := &Group{opt: opt, merger: newMerger(len(opt.Orders), first.Plan.Interval, mix, opt.Tick)}
 	for i := range opt.Orders {
 		m := &member{name: fmt.Sprintf("process %d of %d", i+1, len(opt.Orders))}
 		cmd := opt.Command
@@ -115,14 +116,14 @@ func (m *member) order(ctx context.Context, o *Orders) error {
 }
 
 // Kill ends the processes that have not ended.
-func (f *Fleet) Kill() {
+func (f *Group) Kill() {
 	for _, m := range f.members {
 		m.Kill()
 	}
 }
 
 // Processes are the numbers of the processes.
-func (f *Fleet) Processes() []int {
+func (f *Group) Processes() []int {
 	var all []int
 	for _, m := range f.members {
 		all = append(all, m.Process().Pid)
@@ -133,7 +134,7 @@ func (f *Fleet) Processes() []int {
 // Run lets the processes begin, and returns when all have ended. The end of ctx
 // ends the run early and in order, and cut, once closed, what is still open
 // then, as in package runner. So do the errors come: a result comes with each.
-func (f *Fleet) Run(ctx context.Context, cut <-chan struct{}) (*Result, error) {
+func (f *Group) Run(ctx context.Context, cut <-chan struct{}) (*Result, error) {
 	f.mu.Lock()
 	f.begin = time.Now().Add(headStart)
 	f.mu.Unlock()
@@ -158,10 +159,10 @@ func (f *Fleet) Run(ctx context.Context, cut <-chan struct{}) (*Result, error) {
 }
 
 // tell tells all processes. One that is gone is noticed elsewhere.
-func (f *Fleet) tell(t told) {
+func (f *Group) tell(t told) {
 	line, err := json.Marshal(t)
 	if err != nil {
-		panic("fleet: a line that has no text: " + err.Error()) // none has a field that can fail
+		panic("parts: a line that has no text: " + err.Error()) // none has a field that can fail
 	}
 	for _, m := range f.members {
 		_ = m.Send(append(line, '\n'))
@@ -169,7 +170,7 @@ func (f *Fleet) tell(t told) {
 }
 
 // relay passes on that the run is to end.
-func (f *Fleet) relay(ctx context.Context, cut <-chan struct{}, over <-chan struct{}) {
+func (f *Group) relay(ctx context.Context, cut <-chan struct{}, over <-chan struct{}) {
 	for done := ctx.Done(); ; {
 		select {
 		case <-done:
@@ -185,7 +186,7 @@ func (f *Fleet) relay(ctx context.Context, cut <-chan struct{}, over <-chan stru
 }
 
 // hear takes a line of a process.
-func (f *Fleet) hear(i int, line []byte) {
+func (f *Group) hear(i int, line []byte) {
 	if line[len(line)-1] != '\n' {
 		return // the process died in the middle of it
 	}
@@ -226,7 +227,7 @@ func (f *Fleet) hear(i int, line []byte) {
 
 // fail takes note of a line that says nothing. The process is of no use then:
 // what comes behind would not add up.
-func (f *Fleet) fail(m *member, err error) {
+func (f *Group) fail(m *member, err error) {
 	if err == nil || f.broken != nil {
 		return
 	}
@@ -235,7 +236,7 @@ func (f *Fleet) fail(m *member, err error) {
 }
 
 // leave takes note of the end of a process.
-func (f *Fleet) leave(i int) {
+func (f *Group) leave(i int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.members[i]
@@ -255,7 +256,7 @@ func (f *Fleet) leave(i int) {
 
 // meet tells the processes of a drain when all of them are full, or that one
 // never will be. One that died is not waited for, unless it was to fire.
-func (f *Fleet) meet() {
+func (f *Group) meet() {
 	all := met{OK: true, At: max(0, time.Since(f.begin))}
 	anybody, waiting := false, false
 	for i, m := range f.members {
@@ -277,7 +278,7 @@ func (f *Fleet) meet() {
 }
 
 // trace takes a line of a trace. All headers say the same but for the shard.
-func (f *Fleet) trace(line []byte) {
+func (f *Group) trace(line []byte) {
 	var head trace.Header
 	switch isHead := json.Unmarshal(line, &head) == nil && head.Schema > 0; {
 	case isHead && f.traced:
