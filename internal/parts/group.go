@@ -76,25 +76,25 @@ func Muster(ctx context.Context, opt Options) (*Group, error) {
 	if opt.Tick == nil {
 		opt.Tick = func(runner.Tick) {}
 	}
-	f := &Group{opt: opt, merger: newMerger(len(opt.Orders), first.Plan.Interval, mix, opt.Tick)}
+	g := &Group{opt: opt, merger: newMerger(len(opt.Orders), first.Plan.Interval, mix, opt.Tick)}
 	for i := range opt.Orders {
 		m := &member{name: fmt.Sprintf("process %d of %d", i+1, len(opt.Orders))}
 		cmd := opt.Command
-		cmd.Name, cmd.Line = m.name, func(line []byte) { f.hear(i, line) }
+		cmd.Name, cmd.Line = m.name, func(line []byte) { g.hear(i, line) }
 		var err error
 		if m.Child, err = cmd.Start(); err != nil {
-			f.Kill()
+			g.Kill()
 			return nil, err
 		}
-		f.members = append(f.members, m)
+		g.members = append(g.members, m)
 	}
-	for i, m := range f.members {
+	for i, m := range g.members {
 		if err := m.order(ctx, &opt.Orders[i]); err != nil {
-			f.Kill()
+			g.Kill()
 			return nil, fmt.Errorf("start %s: %w", m.name, err)
 		}
 	}
-	return f, nil
+	return g, nil
 }
 
 // order gives the process its orders.
@@ -116,16 +116,16 @@ func (m *member) order(ctx context.Context, o *Orders) error {
 }
 
 // Kill ends the processes that have not ended.
-func (f *Group) Kill() {
-	for _, m := range f.members {
+func (g *Group) Kill() {
+	for _, m := range g.members {
 		m.Kill()
 	}
 }
 
 // Processes are the numbers of the processes.
-func (f *Group) Processes() []int {
+func (g *Group) Processes() []int {
 	var all []int
-	for _, m := range f.members {
+	for _, m := range g.members {
 		all = append(all, m.Process().Pid)
 	}
 	return all
@@ -134,50 +134,50 @@ func (f *Group) Processes() []int {
 // Run lets the processes begin, and returns when all have ended. The end of ctx
 // ends the run early and in order, and cut, once closed, what is still open
 // then, as in package runner. So do the errors come: a result comes with each.
-func (f *Group) Run(ctx context.Context, cut <-chan struct{}) (*Result, error) {
-	f.mu.Lock()
-	f.begin = time.Now().Add(headStart)
-	f.mu.Unlock()
-	f.tell(told{Go: &f.begin})
+func (g *Group) Run(ctx context.Context, cut <-chan struct{}) (*Result, error) {
+	g.mu.Lock()
+	g.begin = time.Now().Add(headStart)
+	g.mu.Unlock()
+	g.tell(told{Go: &g.begin})
 	over := make(chan struct{})
 	var helpers sync.WaitGroup
-	helpers.Go(func() { f.relay(ctx, cut, over) })
+	helpers.Go(func() { g.relay(ctx, cut, over) })
 	var ends sync.WaitGroup
-	for i, m := range f.members {
+	for i, m := range g.members {
 		ends.Go(func() {
 			<-m.Gone()
-			f.leave(i)
+			g.leave(i)
 		})
 	}
 	ends.Wait()
 	close(over)
 	helpers.Wait()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.merger.end(time.Since(f.begin))
-	return f.result()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.merger.end(time.Since(g.begin))
+	return g.result()
 }
 
 // tell tells all processes. One that is gone is noticed elsewhere.
-func (f *Group) tell(t told) {
+func (g *Group) tell(t told) {
 	line, err := json.Marshal(t)
 	if err != nil {
 		panic("parts: a line that has no text: " + err.Error()) // none has a field that can fail
 	}
-	for _, m := range f.members {
+	for _, m := range g.members {
 		_ = m.Send(append(line, '\n'))
 	}
 }
 
 // relay passes on that the run is to end.
-func (f *Group) relay(ctx context.Context, cut <-chan struct{}, over <-chan struct{}) {
+func (g *Group) relay(ctx context.Context, cut <-chan struct{}, over <-chan struct{}) {
 	for done := ctx.Done(); ; {
 		select {
 		case <-done:
-			f.tell(told{End: context.Cause(ctx).Error()})
+			g.tell(told{End: context.Cause(ctx).Error()})
 			done = nil
 		case <-cut:
-			f.tell(told{Cut: true})
+			g.tell(told{Cut: true})
 			cut = nil
 		case <-over:
 			return
@@ -186,33 +186,33 @@ func (f *Group) relay(ctx context.Context, cut <-chan struct{}, over <-chan stru
 }
 
 // hear takes a line of a process.
-func (f *Group) hear(i int, line []byte) {
+func (g *Group) hear(i int, line []byte) {
 	if line[len(line)-1] != '\n' {
 		return // the process died in the middle of it
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if line[0] == traceMark {
-		f.trace(line[1:])
+		g.trace(line[1:])
 		return
 	}
 	var h heard
-	m := f.members[i]
+	m := g.members[i]
 	if err := json.Unmarshal(line, &h); err != nil {
-		f.fail(m, err)
+		g.fail(m, err)
 		return
 	}
 	switch {
 	case h.Interval != nil:
 		m.span = h.Interval
 	case h.State != nil && m.span != nil:
-		f.fail(m, f.merger.add(i, m.span, *h.State))
+		g.fail(m, g.merger.add(i, m.span, *h.State))
 		m.span = nil
 	case h.Full != nil:
 		m.full = h.Full
-		f.meet()
+		g.meet()
 	case h.Say != "":
-		f.opt.Say(h.Say)
+		g.opt.Say(h.Say)
 	case h.Drain != nil:
 		m.drain = h.Drain
 	case h.Sum != nil:
@@ -221,25 +221,25 @@ func (f *Group) hear(i int, line []byte) {
 		m.end = h.End
 		m.last = time.AfterFunc(endLimit, func() { _ = m.Process().Kill() })
 		m.Release()
-		f.meet()
+		g.meet()
 	}
 }
 
 // fail takes note of a line that says nothing. The process is of no use then:
 // what comes behind would not add up.
-func (f *Group) fail(m *member, err error) {
-	if err == nil || f.broken != nil {
+func (g *Group) fail(m *member, err error) {
+	if err == nil || g.broken != nil {
 		return
 	}
-	f.broken = fmt.Errorf("%s: what it tells cannot be read: %w", m.name, err)
+	g.broken = fmt.Errorf("%s: what it tells cannot be read: %w", m.name, err)
 	_ = m.Process().Kill() // who waits for its end notices
 }
 
 // leave takes note of the end of a process.
-func (f *Group) leave(i int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	m := f.members[i]
+func (g *Group) leave(i int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.members[i]
 	if m.last != nil {
 		m.last.Stop()
 	}
@@ -248,18 +248,30 @@ func (f *Group) leave(i int) {
 			m.died = m.Err().Error()
 		}
 		m.died += m.LastWords()
-		f.opt.Say(fmt.Sprintf("warning: %s died (%s): the others go on, and its finished intervals count", m.name, m.died))
+		g.opt.Say(fmt.Sprintf("warning: %s died (%s): the others go on, and its finished intervals count", m.name, m.died))
 	}
-	f.fail(m, f.merger.leave(i))
-	f.meet()
+	g.fail(m, g.merger.leave(i))
+	g.meet()
 }
 
 // meet tells the processes of a drain when all of them are full, or that one
-// never will be. One that died is not waited for, unless it was to fire.
-func (f *Group) meet() {
-	all := met{OK: true, At: max(0, time.Since(f.begin))}
+// never will be.
+func (g *Group) meet() {
+	if g.met {
+		return
+	}
+	if all, ok := g.meeting(); ok {
+		g.met = true
+		g.tell(told{Met: &all})
+	}
+}
+
+// meeting says what they are to be told, false as long as that is nothing. A
+// process that died is not waited for, unless it was to fire.
+func (g *Group) meeting() (all met, ok bool) {
+	all = met{OK: true, At: max(0, time.Since(g.begin))}
 	anybody, waiting := false, false
-	for i, m := range f.members {
+	for i, m := range g.members {
 		switch {
 		case m.died == "" && m.end == nil && m.full != nil:
 			all.Open += *m.full
@@ -270,27 +282,23 @@ func (f *Group) meet() {
 			all.OK = false
 		}
 	}
-	if f.met || !anybody || waiting && all.OK {
-		return
-	}
-	f.met = true
-	f.tell(told{Met: &all})
+	return all, anybody && !(waiting && all.OK)
 }
 
 // trace takes a line of a trace. All headers say the same but for the shard.
-func (f *Group) trace(line []byte) {
+func (g *Group) trace(line []byte) {
 	var head trace.Header
 	switch isHead := json.Unmarshal(line, &head) == nil && head.Schema > 0; {
-	case isHead && f.traced:
+	case isHead && g.traced:
 		return
 	case isHead:
-		f.traced = true
-		head.Shard = f.opt.Shard.String()
+		g.traced = true
+		head.Shard = g.opt.Shard.String()
 		text, err := json.Marshal(head)
 		if err != nil {
 			return // it has no field that can fail
 		}
 		line = append(text, '\n')
 	}
-	_, _ = f.opt.Trace.Write(line) // the writer tells of its failure itself
+	_, _ = g.opt.Trace.Write(line) // the writer tells of its failure itself
 }

@@ -21,14 +21,14 @@ type Result struct {
 }
 
 // result adds up what the processes told. The error is that of the run.
-func (f *Group) result() (*Result, error) {
-	r := &Result{Result: runner.Result{Total: f.merger.total, Tally: make(map[string]runner.Tally), Stamps: "kernel"}}
+func (g *Group) result() (*Result, error) {
+	r := &Result{Result: runner.Result{Total: g.merger.total, Tally: make(map[string]runner.Tally), Stamps: "kernel"}}
 	var trouble []error
 	var empty []*nothing
 	said := make(map[string][]string) // who says a warning
 	var order []string
 	ended := 0
-	for _, m := range f.members {
+	for _, m := range g.members {
 		if m.died != "" {
 			r.Died = append(r.Died, fmt.Sprintf("%s died (%s)", m.name, m.died))
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s died (%s): what it had open has no outcome, and the rest of its share of the load is missing", m.name, m.died))
@@ -67,20 +67,20 @@ func (f *Group) result() (*Result, error) {
 		r.Warnings = append(r.Warnings, text)
 	}
 	var err error
-	if r.Drain, err = f.drain(); err != nil {
+	if r.Drain, err = g.drain(); err != nil {
 		trouble = append(trouble, err)
 	}
-	if f.broken != nil {
-		trouble = append(trouble, f.broken)
+	if g.broken != nil {
+		trouble = append(trouble, g.broken)
 	}
 	if ended == 0 {
 		return r, errors.Join(append([]error{errors.New("all processes of the run died: " + strings.Join(r.Died, "; "))}, trouble...)...)
 	}
-	return r, errors.Join(append(trouble, f.opened(r, empty), r.Total.Conserved())...)
+	return r, errors.Join(append(trouble, g.opened(r, empty), r.Total.Conserved())...)
 }
 
 // opened is the error of a run in which none opened, or none of a process.
-func (f *Group) opened(r *Result, empty []*nothing) error {
+func (g *Group) opened(r *Result, empty []*nothing) error {
 	if len(empty) == 0 {
 		return nil
 	}
@@ -94,17 +94,17 @@ func (f *Group) opened(r *Result, empty []*nothing) error {
 		e.Tries += n.Tries
 	}
 	if r.Total.Connections.Opened > 0 {
-		return fmt.Errorf("in %d of %d processes %w", len(empty), len(f.members), e)
+		return fmt.Errorf("in %d of %d processes %w", len(empty), len(g.members), e)
 	}
 	return e
 }
 
 // drain adds up what a deploy did. Where the hook was not launched, nothing
 // came of it in the other processes either.
-func (f *Group) drain() (*result.Drain, error) {
+func (g *Group) drain() (*result.Drain, error) {
 	var all []*result.Drain
-	lead := f.members[0].drain
-	for i, m := range f.members {
+	lead := g.members[0].drain
+	for i, m := range g.members {
 		d := m.drain
 		if d == nil {
 			continue
