@@ -49,11 +49,15 @@ func (a *app) runCommand() *cobra.Command {
 			"--set limits.close=2s. Flags win over environment, environment over file. wsload plan lists the keys.\n\n" +
 			"With --abort-on-fail a run ends in order as soon as a rule has failed for good: a count that is exceeded at\n" +
 			"once, any other rule where it fails by its interval at a look after gate.grace, twice that time, and so on.\n\n" +
+			"With --procs N as many processes of this host share the connections, each with its own descriptors and memory, for\n" +
+			"more connections than one process may hold; the own server then has as many. What they report is merged\n" +
+			"while they run. One that dies is told of at once; its finished intervals count, and no rule passes.\n\n" +
 			"The first SIGINT or SIGTERM ends the run in order, a second one cuts what is open; the result is\n" +
 			"complete in both cases. GOGC is 400 unless the environment sets it: memory for CPU.\n\n" +
 			"Exit codes:\n" +
 			"  0    done, and every rule passed\n" +
-			"  1    the run could not be done: no connection opened, the own server or the result failed\n" +
+			"  1    the run could not be done: no connection opened, the own server or the result failed,\n" +
+			"       or, without rules, one of several processes died\n" +
 			"  2    wrong command line or configuration, or a plan this host cannot carry out\n" +
 			"  3    a rule failed\n" +
 			"  4    a rule is inconclusive: its interval holds the bound\n" +

@@ -318,6 +318,9 @@ func (p *progress) begin(j *job) {
 		rate = "an unlimited rate"
 	}
 	population := gate.Number(j.shard.Size(plan.Load.Connections), "connection")
+	if j.procs > 1 {
+		population += fmt.Sprintf(" in %d processes", j.procs)
+	}
 	if n := len(plan.Load.Stages); n > 0 {
 		population = fmt.Sprintf("up to %s in %d stages", population, n)
 	}
