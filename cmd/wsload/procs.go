@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -55,15 +56,18 @@ type server struct {
 // kernel deals connections out to them by chance, so one may get more than its
 // share.
 func (c *config) serverProcs() int {
-	limit := proc.Self().SoftLimit
-	if c.procs == 1 || runtime.GOOS != "linux" {
-		return 1
+	if runtime.GOOS != "linux" {
+		return 1 // elsewhere processes cannot share a port
 	}
+	return serverProcs(c.procs, c.shard.Size(c.plan.Load.Connections), proc.Self().SoftLimit)
+}
+
+func serverProcs(procs, connections int, limit proc.Fact) int {
 	const room = 95 // per cent of a process' descriptors that are planned for
-	if n := int64(c.shard.Size(c.plan.Load.Connections)); limit.OK && n*100 > int64(c.procs)*limit.N*room {
-		return c.procs + 1
+	if limit.OK && procs > 1 && int64(connections)*100 > int64(procs)*min(limit.N, math.MaxInt32)*room {
+		return procs + 1
 	}
-	return c.procs
+	return procs
 }
 
 // startServer starts the own server and returns when it listens. One that says
