@@ -19,7 +19,8 @@
 //	   │  config.go   layered by precedence, every problem at once
 //	   ▼
 //	scenario.Plan
-//	   │  procs.go    without a target: wsload serve as a child process
+//	   │  procs.go    without a target: wsload serve as a child process;
+//	   │              with --procs the run itself in several, by internal/parts
 //	   ▼
 //	runner.Run ──▶ sinks.go    interval by interval: result stream, live line
 //	   │

@@ -55,7 +55,7 @@ func (m *merger) add(i int, span *result.Span, s state) error {
 	p := &m.parts[i]
 	cell := int64(span.To.Round(m.interval) / m.interval)
 	if s.Last { // which ends somewhere on the way to the next place of the grid
-		cell = max(cell, p.cell+1)
+		cell = max(int64((span.To+m.interval-1)/m.interval), p.cell+1)
 	}
 	p.cell = max(p.cell, cell)
 	p.queue = append(p.queue, piece{cell: p.cell, span: span, state: s})
