@@ -30,6 +30,10 @@ type Options struct {
 	// Tick receives each interval's summary, one call at a time. It must not
 	// keep the summary.
 	Tick func(Tick)
+	// Begin is the moment of the wall clock from which all offsets count, the
+	// planned starts among them. The zero value is when Run begins. Processes of
+	// one run that begin together are given the same moment, which is over.
+	Begin time.Time
 	// Clock is called once, before anything opens, with the run's own clock: the
 	// offset of the moment it is asked at, as in all that the run reports.
 	Clock func(now func() time.Duration)

@@ -287,6 +287,9 @@ type engine struct {
 
 func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
 	e := &engine{plan: plan, opt: opt, tb: wire.NewTimebase(), crew: newCrew(), tally: make(map[string]*Tally)}
+	if !opt.Begin.IsZero() {
+		e.tb = wire.NewTimebaseAt(opt.Begin)
+	}
 	if e.opt.RunID == 0 {
 		e.opt.RunID = rand.Uint32()
 	}

@@ -309,7 +309,7 @@ func TestThePreflightKnowsWhatStagesDoAtOnce(t *testing.T) {
 		plan := staged(r.entry, r.stages...)
 		plan.Target.URL = "ws://192.0.2.1/"
 		plan.Closes.Shape, _ = value.ParseShape("wave(10s)")
-		warnings, err := preflight(&plan, shard, host, proc.Fact{N: 20000, OK: true})
+		warnings, err := preflight(&plan, shard, 1, host, proc.Fact{N: 20000, OK: true})
 		if all := strings.Join(warnings, "\n"); err != nil || r.warning == "" && all != "" || !strings.Contains(all, r.warning) {
 			t.Errorf("%s: warnings %q, %v; want %q", r.name, all, err, r.warning)
 		}

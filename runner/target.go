@@ -109,7 +109,13 @@ func tlsConfig(t scenario.TLS) (*tls.Config, error) {
 // error lists every impossibility with its remedy; the warnings are what may
 // distort the measurement.
 func Preflight(plan *scenario.Plan, shard scenario.Shard) (warnings []string, err error) {
-	warnings, err = preflight(plan, shard, proc.ReadHost(), proc.Self().SoftLimit)
+	return PreflightProcs(plan, shard, 1)
+}
+
+// PreflightProcs is Preflight of a shard that so many processes of this host
+// carry out, each its part by Shard.Split.
+func PreflightProcs(plan *scenario.Plan, shard scenario.Shard, procs int) (warnings []string, err error) {
+	warnings, err = preflight(plan, shard, procs, proc.ReadHost(), proc.Self().SoftLimit)
 	return warnings, problem.Join(err, usable(plan))
 }
 
@@ -146,13 +152,12 @@ func usable(plan *scenario.Plan) error {
 	return problems
 }
 
-func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit proc.Fact) (warnings []string, err error) {
+func preflight(plan *scenario.Plan, shard scenario.Shard, procs int, host proc.Host, limit proc.Fact) (warnings []string, err error) {
 	var problems problem.List
-	of, err := need.Of(plan, shard, host)
+	of, err := need.Of(plan, shard, procs, host)
 	if err != nil {
 		return nil, err
 	}
-	n := of.Connections
 	refuse := func(msg, hint string) {
 		problems = append(problems, problem.Problem{
 			Key: "load.connections", Value: strconv.Itoa(plan.Load.Connections), Msg: msg, Hint: hint + "; wsload doctor says how",
@@ -163,16 +168,20 @@ func preflight(plan *scenario.Plan, shard scenario.Shard, host proc.Host, limit 
 		with = fmt.Sprintf(", %d for each on the path of faults.steps,", of.Each)
 	}
 	if limit.OK && of.Descriptors > limit.N {
-		refuse(fmt.Sprintf("%d connections need about %d descriptors%s and this process may open %d", n, of.Descriptors, with, limit.N),
-			fmt.Sprintf("use at most %d, split the run with --shard, or raise the limit (ulimit -Hn)", max(0, limit.N-need.Reserve)/of.Each))
+		room := max(0, limit.N-need.Reserve) / of.Each // for connections of one process
+		hint := "raise the limit (ulimit -Hn)"
+		if room > 0 {
+			hint = fmt.Sprintf("share them among processes with --procs %d, use at most %d, or %s", (int64(of.Connections)+room-1)/room, room*int64(procs), hint)
+		}
+		refuse(fmt.Sprintf("%d connections need about %d descriptors%s and a process may open %d", of.Largest, of.Descriptors, with, limit.N), hint)
 	}
 	remedy := "name more source addresses in target.local_addrs"
 	if of.Whose != "" {
 		remedy = "split the run with --shard among hosts"
 	}
 	has := of.Ports * of.Pairs
-	if n > has {
-		refuse(fmt.Sprintf("%d connections need as many ports and %d source address(es)%s have %d", n, of.Pairs, of.Whose, has),
+	if of.Sharing > has {
+		refuse(fmt.Sprintf("%d connections need as many ports and %d source address(es)%s have %d", of.Sharing, of.Pairs, of.Whose, has),
 			remedy+", or widen net.ipv4.ip_local_port_range")
 	}
 	if len(problems) == 0 && of.Busy > has {

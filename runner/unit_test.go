@@ -189,6 +189,7 @@ func TestThePreflightRefusesWhatCannotBeAndNamesTheRemedy(t *testing.T) {
 		name    string
 		plan    *scenario.Plan
 		shard   string
+		procs   int  // 1 if 0
 		few     bool // ports: 5000
 		refusal []string
 		warning string
@@ -196,7 +197,27 @@ func TestThePreflightRefusesWhatCannotBeAndNamesTheRemedy(t *testing.T) {
 		{name: "a small plan passes", plan: plan(func(p *scenario.Plan) {})},
 		{
 			name: "more connections than descriptors", plan: plan(func(p *scenario.Plan) { p.Load.Connections = 25000 }),
-			refusal: []string{"25064 descriptors", "may open 20000", "--shard", "at most 19936"},
+			refusal: []string{"25064 descriptors", "may open 20000", "--procs 2", "at most 19936"},
+		},
+		{name: "shared by two processes", plan: plan(func(p *scenario.Plan) { p.Load.Connections = 25000 }), procs: 2},
+		{
+			name: "more than two processes can share", plan: plan(func(p *scenario.Plan) { p.Load.Connections = 100_000 }), procs: 2,
+			refusal: []string{"50064 descriptors", "--procs 6", "at most 39872"},
+		},
+		{
+			name: "processes that share the ports of one address", plan: plan(func(p *scenario.Plan) { p.Load.Connections = 90000 }), procs: 6,
+			refusal: []string{"90000 connections need as many ports and 1 source address(es) have 28232"},
+		},
+		{
+			name: "processes with a loopback address each", procs: 6,
+			plan: plan(func(p *scenario.Plan) { p.Load.Connections, p.Target.URL = 90000, "ws://127.0.0.1:9000/" }),
+		},
+		{
+			name: "a burst of all processes", procs: 4,
+			plan: plan(func(p *scenario.Plan) {
+				p.Load.Rate, p.Load.Connections, p.Target.URL = 0, 8000, "ws://127.0.0.1:9000/"
+			}),
+			warning: "8000 connections arrive at once",
 		},
 		{name: "a shard of it passes", plan: plan(func(p *scenario.Plan) { p.Load.Connections = 25000 }), shard: "1/2"},
 		{
@@ -280,7 +301,7 @@ func TestThePreflightRefusesWhatCannotBeAndNamesTheRemedy(t *testing.T) {
 			if r.few {
 				host.Ports = proc.Ports{Low: 30000, High: 34999, OK: true}
 			}
-			warnings, err := preflight(r.plan, shard, host, limit)
+			warnings, err := preflight(r.plan, shard, max(1, r.procs), host, limit)
 			if (err != nil) != (r.refusal != nil) {
 				t.Fatalf("error %v, want a refusal: %v", err, r.refusal != nil)
 			}

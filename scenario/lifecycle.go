@@ -203,6 +203,12 @@ func (s Shard) whole() Shard {
 	return s
 }
 
+// Split is part k of m of s, from 1: the parts together hold what s does.
+func (s Shard) Split(k, m int) Shard {
+	s = s.whole()
+	return Shard{Index: s.Index + s.Count*(k-1), Count: s.Count * m}
+}
+
 // Owns says whether a slot is in s. A connection belongs to the shard of its
 // slot in every generation.
 func (s Shard) Owns(slot int) bool {

@@ -35,6 +35,25 @@ func TestShardsOwnEachSlotExactlyOnce(t *testing.T) {
 	}
 }
 
+func TestThePartsOfAShardHoldWhatItDoes(t *testing.T) {
+	for _, shard := range []scenario.Shard{{}, {Index: 1, Count: 1}, {Index: 2, Count: 3}} {
+		for parts := 1; parts <= 4; parts++ {
+			var all []int
+			for k := 1; k <= parts; k++ {
+				part := shard.Split(k, parts)
+				if part.Size(50) > shard.Split(1, parts).Size(50) {
+					t.Errorf("part %d of %d of %v is larger than the first", k, parts, shard)
+				}
+				all = append(all, slices.Collect(part.Slots(50))...)
+			}
+			slices.Sort(all)
+			if want := slices.Collect(shard.Slots(50)); !slices.Equal(all, want) {
+				t.Errorf("%d parts of %v have the slots %v, want %v", parts, shard, all, want)
+			}
+		}
+	}
+}
+
 func TestTheZeroShardIsTheWhole(t *testing.T) {
 	var zero scenario.Shard
 	if zero.String() != "1/1" || zero.Size(5) != 5 || !zero.Owns(4) {

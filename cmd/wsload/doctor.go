@@ -30,7 +30,7 @@ func (a *app) doctorCommand() *cobra.Command {
 				return err
 			}
 			plan := c.OnHost()
-			report, err := doctor.Diagnose(doctor.Examine(), doctor.Ask{Plan: &plan, Shard: c.Shard, Own: c.Own, Refused: c.Refused})
+			report, err := doctor.Diagnose(doctor.Examine(), doctor.Ask{Plan: &plan, Shard: c.Shard, Procs: c.Procs, Own: c.Own, Refused: c.Refused})
 			if err != nil {
 				return err
 			}

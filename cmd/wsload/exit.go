@@ -217,13 +217,13 @@ func notPassed(doc *result.Document) error {
 	return &failure{code: verdict.Exit(), err: errors.Join(lines...)}
 }
 
-// startError tells a server that cannot be started from a user who did not
+// startError tells a process that cannot be started from a user who did not
 // wait for it.
-func startError(err error) error {
+func startError(err error, hints ...string) error {
 	if s, ok := errors.AsType[*stopped](err); ok {
 		return &failure{code: s.code(), err: err}
 	}
-	return failed(err, "a server can also be started by hand: wsload serve, and then wsload run --target ws://127.0.0.1:9000/echo")
+	return failed(err, hints...)
 }
 
 // openHint is what can be done about a server to which no connection opened.

@@ -18,6 +18,7 @@ type planFlags struct {
 	set   []string
 	rules []string
 	shard string
+	procs int
 	hooks []string
 	runs  bool // the plan is to be carried out, not only shown
 	asks  bool // what this host refuses of the plan is the command's to tell
@@ -77,6 +78,7 @@ func (f *planFlags) register(cmd *cobra.Command) {
 	if !f.gates {
 		flags.StringArrayVar(&f.rules, "rule", nil, "add a `RULE` to gate.rules; may be repeated")
 		flags.StringVar(&f.shard, "shard", f.shard, "carry out part `i/n` of the plan")
+		flags.IntVar(&f.procs, "procs", 1, "share the connections among `N` processes of this host, each with its own descriptors")
 	}
 	var names []string
 	for _, k := range keys {
@@ -102,7 +104,7 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*settings.Config, error
 	flags, found := f.fromFlags(cmd, scenario.Keys())
 	s := settings.Sources{
 		File: f.file, Stdin: a.stdin, Environ: a.environ, Flags: flags, Found: found,
-		Rules: f.rules, Shard: f.shard, Runs: f.runs, Asks: f.asks, Gates: f.gates, Unknown: a.strange,
+		Rules: f.rules, Shard: f.shard, Procs: f.procs, Runs: f.runs, Asks: f.asks, Gates: f.gates, Unknown: a.strange,
 	}
 	switch {
 	case f.gates:

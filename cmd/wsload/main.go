@@ -20,11 +20,12 @@
 //	   │  flags.go    internal/settings: layered by precedence, every problem at once
 //	   ▼
 //	scenario.Plan
-//	   │  child.go    without a target: wsload serve as a child process
+//	   │  procs.go    without a target: wsload serve as a child process;
+//	   │              with --procs the run itself in several, by internal/parts
 //	   ▼
 //	runner.Run ──▶ sinks.go    interval by interval: result stream, live line
 //	   │
-//	   ▼  child.go    the server's ledger against the run's own count
+//	   ▼  procs.go    the server's ledger against the run's own count
 //	   │  run.go      its rules, where the plan has any
 //	   ▼
 //	result.Document ──▶ report.go   text, JSON, and the formats of CI
@@ -124,7 +125,7 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true, // a wall of flags hides the mistake
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.drainCommand(), a.serveCommand(), a.planCommand(), a.doctorCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.baselineCommand(), a.reportCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.partCommand(), a.drainCommand(), a.serveCommand(), a.planCommand(), a.doctorCommand(), a.gateCommand(), a.verdictCommand(), a.qualifyCommand(), a.baselineCommand(), a.reportCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

@@ -68,6 +68,7 @@ type printedPlan struct {
 // hostFacts are what this host allows. Numbers that it does not tell are null.
 type hostFacts struct {
 	Connections int      `json:"connections"` // of this shard, each with a descriptor and a port
+	Processes   int      `json:"processes"`   // that share them
 	Descriptors *int64   `json:"descriptors"` // this process may open
 	Ports       *int     `json:"ports"`       // for each source address
 	From        string   `json:"from"`        // source addresses
@@ -100,7 +101,7 @@ func newPrintedPlan(c *settings.Config, lifecycles int) *printedPlan {
 	if len(c.Plan.Watch.Sources) > 0 {
 		p.Figures.Longest += c.Plan.Watch.Settle
 	}
-	p.Preflight = hostFacts{Connections: c.Shard.Size(c.Plan.Load.Connections), From: "the kernel's choice", Warnings: append([]string{}, c.Warnings...)}
+	p.Preflight = hostFacts{Processes: c.Procs, Connections: c.Shard.Size(c.Plan.Load.Connections), From: "the kernel's choice", Warnings: append([]string{}, c.Warnings...)}
 	if limit := proc.Self().SoftLimit; limit.OK {
 		p.Preflight.Descriptors = &limit.N
 	}
@@ -300,7 +301,11 @@ func (p *printedPlan) comments(w *bytes.Buffer) {
 	}
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "# this host\n#   shard\t%s, %d connections\n", p.Shard, p.Preflight.Connections)
-	fmt.Fprintf(out, "#   descriptors\t%s\n", about("this process may open %d", p.Preflight.Descriptors != nil, func() any { return *p.Preflight.Descriptors }))
+	if n := p.Preflight.Processes; n > 1 {
+		part := p.Shard.Split(1, n)
+		fmt.Fprintf(out, "#   processes\t%d, at most %d connections in each\n", n, part.Size(p.Plan.Load.Connections))
+	}
+	fmt.Fprintf(out, "#   descriptors\t%s\n", about("a process may open %d", p.Preflight.Descriptors != nil, func() any { return *p.Preflight.Descriptors }))
 	fmt.Fprintf(out, "#   ports\t%s\n", about("%d for each source address", p.Preflight.Ports != nil, func() any { return *p.Preflight.Ports }))
 	fmt.Fprintf(out, "#   sources\t%s\n", p.Preflight.From)
 	for _, warning := range p.Preflight.Warnings {

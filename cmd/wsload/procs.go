@@ -1,26 +1,30 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"math"
 	"math/rand/v2"
-	"net/http"
 	"os"
-	"os/exec"
-	"sync"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/wsload/wsload/internal/books"
-	"github.com/wsload/wsload/internal/launch"
+	"github.com/wsload/wsload/internal/fleet"
+	"github.com/wsload/wsload/internal/parts"
+	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/settings"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
+	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -32,233 +36,168 @@ type ready struct {
 }
 
 const (
-	readyLimit  = 10 * time.Second       // for the own server to listen
-	endLimit    = 10 * time.Second       // for it to end
-	ledgerLimit = 5 * time.Second        // for its last connection to end
-	ledgerPause = 20 * time.Millisecond  // between two looks at the ledger
-	ledgerReply = 2 * time.Second        // for one answer
-	maxFarewell = 1 << 20                // of a ledger at the end, in bytes
-	quietLimit  = 500 * time.Millisecond // for a child that broke off to be gone
+	readyLimit  = 10 * time.Second // for a child to be ready
+	endLimit    = 10 * time.Second // for the own server to end
+	maxFarewell = 1 << 20          // of a ledger at the end, in bytes
 )
 
 // A server is the tool's own server: wsload serve in a process of its own, so
 // that its scheduler, its memory and its descriptors are not the client's.
-//
-// It ends when its standard input does. So it cannot outlive this process,
-// however that ends.
 type server struct {
 	ready
-	cmd   *exec.Cmd
-	stdin io.WriteCloser
-	said  trimmed       // its standard error
-	gone  chan struct{} // closed when it has ended, with what follows set
-	err   error
-	last  []byte // what it printed after its first line, where it is to say farewell
+	*fleet.Child
+	last []byte // what it printed after its first line, where it is to say farewell; whole once it is gone
+}
+
+// serverProcs is how many processes the own server of a run needs: as many as
+// the run itself, and one more where their descriptors would be short. The
+// kernel deals connections out to them by chance, so one may get more than its
+// share.
+func serverProcs(c *settings.Config) int {
+	if runtime.GOOS != "linux" {
+		return 1 // elsewhere processes cannot share a port
+	}
+	return processesFor(c.Procs, c.Shard.Size(c.Plan.Load.Connections), proc.Self().SoftLimit)
+}
+
+func processesFor(procs, connections int, limit proc.Fact) int {
+	const room = 95 // per cent of a process' descriptors that are planned for
+	if limit.OK && procs > 1 && int64(connections)*100 > int64(procs)*min(limit.N, math.MaxInt32)*room {
+		return procs + 1
+	}
+	return procs
 }
 
 // startServer starts the own server and returns when it listens. One that says
 // farewell prints its ledger at its end.
-func (a *app) startServer(ctx context.Context, farewell bool) (*server, error) {
-	self, err := os.Executable()
+func (a *app) startServer(ctx context.Context, procs int, farewell bool) (*server, error) {
+	s := new(server)
+	cmd := fleet.Command{
+		Name: "own server",
+		Args: []string{"serve", "--listen", "127.0.0.1:0", "--json", "--until-eof", fmt.Sprintf("--procs=%d", procs), fmt.Sprintf("--quiet=%t", !farewell)},
+		Env:  a.environ,
+		Line: func(line []byte) {
+			if len(s.last)+len(line) <= maxFarewell {
+				s.last = append(s.last, line...)
+			}
+		},
+	}
+	var err error
+	if s.Child, err = cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := s.First(ctx, readyLimit)
+	if err == nil && (json.Unmarshal(line, &s.ready) != nil || s.URL == "") {
+		err = fmt.Errorf("it did not say where it listens%s", s.LastWords())
+	}
 	if err != nil {
-		return nil, fmt.Errorf("start own server: %w", err)
-	}
-	s := &server{gone: make(chan struct{})}
-	s.cmd = &exec.Cmd{
-		Path:        self,
-		Args:        []string{"wsload", "serve", "--listen", "127.0.0.1:0", "--json", "--until-eof", fmt.Sprintf("--quiet=%t", !farewell)},
-		Env:         a.environ,
-		Stderr:      &s.said,
-		SysProcAttr: launch.OwnGroup(), // a terminal's Ctrl-C is for the run, which closes in order
-	}
-	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("start own server: %w", err)
-	}
-	stdout, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start own server: %w", err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start own server: %w", err)
-	}
-	first := make(chan []byte, 1)
-	go func() {
-		defer close(s.gone)
-		out := bufio.NewReader(stdout)
-		line, _ := out.ReadBytes('\n')
-		first <- line
-		s.last, _ = io.ReadAll(io.LimitReader(out, maxFarewell))
-		_, _ = io.Copy(io.Discard, out) // a full pipe would stop it
-		s.err = s.cmd.Wait()
-	}()
-	if err := s.await(ctx, first); err != nil {
-		s.kill()
+		s.Kill()
 		return nil, fmt.Errorf("start own server: %w", err)
 	}
 	return s, nil
 }
 
-// await takes the line that says where the server listens.
-func (s *server) await(ctx context.Context, first <-chan []byte) error {
-	timeout := time.NewTimer(readyLimit)
-	defer timeout.Stop()
-	select {
-	case line := <-first:
-		if err := json.Unmarshal(line, &s.ready); err != nil || s.URL == "" {
-			s.waitGone(quietLimit)
-			return fmt.Errorf("it did not say where it listens%s", s.lastWords())
-		}
-		return nil
-	case <-timeout.C:
-		return fmt.Errorf("it did not listen within %v%s", readyLimit, s.lastWords())
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// isGone reports whether the process has ended.
-func (s *server) isGone() bool {
-	select {
-	case <-s.gone:
-		return true
-	default:
-		return false
-	}
-}
-
-// waitGone reports whether the process has ended within the limit.
-func (s *server) waitGone(limit time.Duration) bool {
-	timeout := time.NewTimer(limit)
-	defer timeout.Stop()
-	select {
-	case <-s.gone:
-		return true
-	case <-timeout.C:
-		return false
-	}
-}
-
-// kill ends the process in any case, and returns when it has ended.
-func (s *server) kill() {
-	s.stdin.Close()
-	if !s.isGone() {
-		_ = s.cmd.Process.Kill() // fails where it has just ended
-	}
-	<-s.gone
-}
-
-// stop lets the process end by itself. The error says that it did not, or that
-// it had ended before, and what it said.
-func (s *server) stop() error {
-	early := s.isGone()
-	s.stdin.Close()
-	if !s.waitGone(endLimit) {
-		s.kill()
-		return fmt.Errorf("own server: it did not end within %v and was killed%s", endLimit, s.lastWords())
-	}
-	switch {
-	case s.err != nil:
-		return fmt.Errorf("own server: %w%s", s.err, s.lastWords())
-	case early:
-		return fmt.Errorf("own server: it ended before the run did%s", s.lastWords())
-	}
-	return nil
-}
-
-func (s *server) lastWords() string {
-	if text := s.said.String(); text != "" {
-		return "; it said:\n" + text
-	}
-	return ""
-}
-
-// trimmed keeps the beginning of what is written to it.
-type trimmed struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (t *trimmed) Write(p []byte) (int, error) {
-	const most = 4 << 10
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf.Write(p[:min(len(p), most-t.buf.Len())])
-	return len(p), nil
-}
-
-func (t *trimmed) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(bytes.TrimSpace(t.buf.Bytes()))
-}
-
-// ledger asks the server for its own count, until it has no open connection but
-// those that have gone silently, or the limit is over. What was read last comes
-// with the error too.
-func (s *server) ledger(ctx context.Context, silent uint64) (book target.Ledger, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ledgerLimit)
-	defer cancel()
-	client := &http.Client{Timeout: ledgerReply, Transport: &http.Transport{DisableKeepAlives: true}}
-	for {
-		latest, err := s.statz(ctx, client)
-		if err == nil {
-			book = latest
-			if book.Open <= silent {
-				return book, nil
+// partCommand is what a process of a run is started with. It is not for users.
+func (a *app) partCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "part", Hidden: true, Args: noArguments,
+		Short: "carry out a part of a run for the process that started this one",
+		RunE: func(*cobra.Command, []string) error {
+			// Whoever signals all processes of a run reaches the first one too, and
+			// that ends the others in order. Not ignored, which hooks would inherit;
+			// a pipe that nobody reads must not end this one either.
+			signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
+			if a.env("GOGC") == "" {
+				debug.SetGCPercent(400)
 			}
-			err = fmt.Errorf("it still holds %d connections %v after the run", book.Open, ledgerLimit)
-		}
-		select {
-		case <-time.After(ledgerPause):
-		case <-s.gone:
-			return book, errors.New("own server: it was gone before its ledger could be read")
-		case <-ctx.Done():
-			return book, fmt.Errorf("own server: %w", err)
-		}
+			if err := parts.Work(a.stdin, a.stdout); err != nil {
+				return failed(err)
+			}
+			return nil
+		},
 	}
 }
 
-func (s *server) statz(ctx context.Context, client *http.Client) (book target.Ledger, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Statz, nil)
-	if err != nil {
-		return book, err
+// muster starts the processes of a run of which each is to carry out a part.
+func (j *job) muster(ctx context.Context, head *result.Header, opt *runner.Options) (err error) {
+	told := j.Plan.Redacted()
+	shared := parts.Orders{
+		Plan: j.Ready, Told: told, Target: j.target, Run: head.Run, Secrets: j.Secrets, Quiet: j.flags.quiet,
 	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return book, err
+	shared.Plan.Watch.Sources, shared.Told.Watch.Sources = nil, nil // the watch is here
+	if j.server != nil {
+		shared.Server = &parts.Server{PID: j.server.Process().Pid, Listen: j.server.Listen, Statz: j.server.Statz}
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return book, errors.New(resp.Status)
+	if j.entersTwice() {
+		shared.Books = j.endedURL()
 	}
-	err = json.NewDecoder(resp.Body).Decode(&book)
-	return book, err
+	if opt.Trace.To != nil {
+		shared.Trace = opt.Trace.Only.String()
+	}
+	all := parts.Options{
+		Command: fleet.Command{Args: []string{"part"}, Env: j.environ},
+		Shard:   j.Shard, Tick: j.tick, Trace: opt.Trace.To, Say: j.progress.say,
+	}
+	id := rand.Uint32()
+	for k := range j.Procs {
+		o := shared
+		o.Shard, o.RunID, o.Leads = j.Shard.Split(k+1, j.Procs), id+uint32(k), k == 0
+		all.Orders = append(all.Orders, o)
+	}
+	j.group, err = parts.Muster(ctx, all)
+	return err
 }
 
-// enterTwice begins double entry against the own server.
+// carryOut runs the plan, in this process or in several.
+func (j *job) carryOut(ctx context.Context, plan scenario.Plan, opt runner.Options) (*runner.Result, error) {
+	if j.group == nil {
+		return runner.Run(ctx, plan, opt)
+	}
+	res, err := j.group.Run(ctx, opt.Cut)
+	if j.several = res; len(res.Died) > 0 && len(plan.Gate.Rules) == 0 && err == nil {
+		err = fmt.Errorf("%d of %d processes of the run died: the result is not whole", len(res.Died), j.Procs)
+	}
+	return &res.Result, err
+}
+
+// anyDied reports whether a process of the run died.
+func (j *job) anyDied() bool { return j.several != nil && len(j.several.Died) > 0 }
+
+// whole reports whether every connection has its outcome.
+func (j *job) whole(res *runner.Result) bool {
+	return res.Total.Connections.Started == res.Total.Connections.Ended && !j.anyDied()
+}
+
+// entersTwice reports whether there is double entry. A server that goes takes
+// its verdicts with it, and what the path cuts the two ends rightly see
+// otherwise.
+func (j *job) entersTwice() bool {
+	return j.server != nil && len(j.Plan.Drain.Hooks) == 0 && len(j.Plan.Faults.Steps) == 0
+}
+
+// endedURL is where the own server tells how single connections ended.
+func (j *job) endedURL() string { return "http://" + j.server.Listen + "/ended" }
+
+// enterTwice begins double entry against the own server. Of a run in several
+// processes each does that for itself.
 func (j *job) enterTwice(opt *runner.Options, mix []stats.Entry) {
-	// A server that goes takes its verdicts with it, and what the path cuts the
-	// two ends rightly see otherwise.
-	if j.server == nil || len(j.Plan.Drain.Hooks) > 0 || len(j.Plan.Faults.Steps) > 0 {
+	if !j.entersTwice() || j.group != nil {
 		return
 	}
 	opt.RunID = rand.Uint32()
 	j.matcher = books.NewMatcher(opt.RunID, mix)
-	j.follower = books.Follow(j.matcher, "http://"+j.server.Listen+"/ended")
+	j.follower = books.Follow(j.matcher, j.endedURL())
 	opt.Settled = j.matcher.Own
 }
 
 // settleServer compares the counts of the own server, and its verdicts, with
-// those of the run, and ends it. Of connections that this end gave up on, the
-// server may have seen more or less, and one that misbehaves may be deaf to a
-// Close: sums that differ say nothing then, and only single connections are
-// compared.
+// those of the run, and ends it.
 func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledger {
 	switch {
 	case j.server == nil:
 		return nil
 	case len(j.Plan.Faults.Steps) > 0:
-		j.note(j.server.stop())
+		j.note(j.server.Stop(endLimit))
 		return nil
 	case len(j.Plan.Drain.Hooks) > 0:
 		return j.settleDrained(res)
@@ -267,37 +206,31 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 	for _, t := range res.Tally {
 		silent += t.Ended[runner.EndedSilently]
 	}
-	book, err := j.server.ledger(context.WithoutCancel(ctx), silent)
-	limit := ledgerLimit
-	if err != nil {
-		limit = 0 // there was time enough
+	book, unread := books.Await(context.WithoutCancel(ctx), j.server.Statz, silent, j.server.Gone())
+	limit, known := books.SettleLimit, &book
+	if unread != nil {
+		limit, known = 0, nil // there was time enough
 	}
-	if err := j.follower.End(limit); err != nil {
-		j.doubt("own server: " + err.Error())
-	}
-	pairs := j.matcher.Pairs()
-	ledger := &result.Ledger{Matched: pairs.Mismatched == 0, Pairs: pairs}
-	if err == nil {
-		sums := books.Compare(j.Plan.Closes.Mix, res.Tally, book)
-		switch {
-		case sums.Matched, pairs.Misbehaved == 0 && res.GivenUp() == 0:
-			ledger = sums
-			ledger.AddPairs(pairs)
-		case pairs.Misbehaved == 0:
-			j.doubt(fmt.Sprintf("the own server's sums are not compared: this run gave up on %d connections first, and the server may rightly count those otherwise", res.GivenUp()))
-		}
+	var pairs *result.LedgerPairs
+	if j.several != nil {
+		pairs = j.several.Pairs
 	} else {
-		j.doubt(err.Error() + "; the sums of both ends are not compared")
+		if err := j.follower.End(limit); err != nil {
+			j.doubt("own server: " + err.Error())
+		}
+		pairs = j.matcher.Pairs()
 	}
-	switch {
-	case pairs.Mismatched > 0:
-		j.doubt(fmt.Sprintf("the own server says otherwise of %d connections: one of the two is wrong", pairs.Mismatched))
-	case !ledger.Matched:
-		j.doubt("the own server counted other connections than this run did: one of the two is wrong")
-	case err == nil && pairs.Missing > 0:
-		j.doubt(fmt.Sprintf("of %d connections only one end's verdict is known", pairs.Missing))
+	if unread != nil {
+		j.doubt("own server: " + unread.Error() + "; the sums of both ends are not compared")
 	}
-	j.note(j.server.stop())
+	if j.anyDied() {
+		known = nil // what those saw is not in this end's sums
+	}
+	ledger, doubts := books.Settle(j.Plan.Closes.Mix, res, known, pairs)
+	for _, text := range doubts {
+		j.doubt(text)
+	}
+	j.note(j.server.Stop(endLimit))
 	return ledger
 }
 
@@ -305,24 +238,21 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 // the counts that it printed last. How it ended is what the hooks made of it.
 func (j *job) settleDrained(res *runner.Result) *result.Ledger {
 	s := j.server
-	s.stdin.Close()
-	if !s.waitGone(endLimit) {
-		s.kill()
-		j.note(fmt.Errorf("own server: it did not end within %v and was killed%s", endLimit, s.lastWords()))
+	if err := s.End(endLimit); err != nil {
+		j.note(err)
 		return nil
 	}
 	var book target.Ledger
+	if j.anyDied() {
+		return nil
+	}
 	if err := json.Unmarshal(s.last, &book); err != nil {
-		j.doubt("own server: it left no ledger to compare with: " + cmp.Or(s.err, err).Error())
+		j.doubt("own server: it left no ledger to compare with: " + cmp.Or(s.Err(), err).Error())
 		return nil
 	}
-	ledger := books.Compare(j.Plan.Closes.Mix, res.Tally, book)
-	if n := res.GivenUp(); !ledger.Matched && n > 0 {
-		j.doubt(fmt.Sprintf("the own server's sums are not compared: this run gave up on %d connections first", n))
-		return nil
-	}
-	if !ledger.Matched {
-		j.doubt("the own server counted other connections than this run did: one of the two is wrong")
+	ledger, doubts := books.Settle(j.Plan.Closes.Mix, res, &book, nil)
+	for _, text := range doubts {
+		j.doubt(text)
 	}
 	return ledger
 }

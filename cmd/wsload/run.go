@@ -17,6 +17,7 @@ import (
 	"github.com/wsload/wsload/internal/drain"
 	"github.com/wsload/wsload/internal/gate"
 	"github.com/wsload/wsload/internal/judge"
+	"github.com/wsload/wsload/internal/parts"
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/rig"
@@ -49,11 +50,15 @@ func (a *app) runCommand() *cobra.Command {
 			"--set limits.close=2s. Flags win over environment, environment over file. wsload plan lists the keys.\n\n" +
 			"With --abort-on-fail a run ends in order as soon as a rule has failed for good: a count that is exceeded at\n" +
 			"once, any other rule where it fails by its interval at a look after gate.grace, twice that time, and so on.\n\n" +
+			"With --procs N as many processes of this host share the connections, each with its own descriptors and memory, for\n" +
+			"more connections than one process may hold; the own server then has as many. What they report is merged\n" +
+			"while they run. One that dies is told of at once; its finished intervals count, and no rule passes.\n\n" +
 			"The first SIGINT or SIGTERM ends the run in order, a second one cuts what is open; the result is\n" +
 			"complete in both cases. GOGC is 400 unless the environment sets it: memory for CPU.\n\n" +
 			"Exit codes:\n" +
 			"  0    done, and every rule passed\n" +
-			"  1    the run could not be done: no connection opened, the own server or the result failed\n" +
+			"  1    the run could not be done: no connection opened, the own server or the result failed,\n" +
+			"       or, without rules, one of several processes died\n" +
 			"  2    wrong command line or configuration, or a plan this host cannot carry out\n" +
 			"  3    a rule failed\n" +
 			"  4    a rule is inconclusive: its interval holds the bound\n" +
@@ -133,6 +138,8 @@ type job struct {
 	abort    context.CancelCauseFunc
 	matcher  *books.Matcher
 	follower *books.Follower
+	group    *parts.Group  // nil where this process carries the run out itself
+	several  *parts.Result // what its run came to
 	rig      *rig.Rig
 	found    rig.Findings
 	target   string
@@ -182,10 +189,10 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 		debug.SetGCPercent(400)
 	}
 	if j.target = c.Ready.Target.URL; c.Own {
-		if j.server, err = a.startServer(ctx, len(c.Plan.Drain.Hooks) > 0); err != nil {
-			return startError(err)
+		if j.server, err = a.startServer(ctx, serverProcs(c), len(c.Plan.Drain.Hooks) > 0); err != nil {
+			return startError(err, "a server can also be started by hand: wsload serve, and then wsload run --target ws://127.0.0.1:9000/echo")
 		}
-		defer j.server.kill()
+		defer j.server.Kill()
 		path, _ := c.Ready.Target.Own()
 		j.target = "ws://" + j.server.Listen + path
 	}
@@ -214,6 +221,12 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	opt := runner.Options{
 		Shard: j.Shard, Secrets: j.Secrets, Tick: j.tick, Cut: cut, Trace: j.trace.options(j.only, head.Run),
 	}
+	if j.Procs > 1 {
+		if err := j.muster(ctx, &head, &opt); err != nil {
+			return startError(err)
+		}
+		defer j.group.Kill()
+	}
 	j.enterTwice(&opt, head.Mix)
 	if j.rig, err = rig.Begin(ctx, j.around(), &plan, &opt); err != nil {
 		return failed(err)
@@ -221,7 +234,7 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	head.Started = time.Now().UTC().Truncate(time.Millisecond) // what was there before the run is written over now that there is one
 	j.out.begin(head)
 	j.trace.begin()
-	res, err := runner.Run(ctx, plan, opt)
+	res, err := j.carryOut(ctx, plan, opt)
 	cause := context.Cause(ctx) // a signal from here on cuts short what the rig still has to see
 	found := j.rig.End(ctx, err != nil)
 	j.progress.end()
@@ -236,13 +249,16 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 	for _, w := range found.Warnings {
 		j.doubt(w)
 	}
+	if j.several != nil {
+		found.Drain, found.Path = j.several.Drain, j.several.Path
+	}
 	if j.found = found; found.Drain != nil {
 		j.out.drain(found.Drain)
 	}
 	ledger := j.settleServer(ctx, res)
 
 	end := result.End{
-		Complete: res.Total.Connections.Started == res.Total.Connections.Ended,
+		Complete: j.whole(res),
 		Cause:    "done", Ledger: ledger, Watch: found.Watch, Path: found.Path, Warnings: j.warnings,
 	}
 	if cause != nil {
@@ -268,7 +284,15 @@ func (j *job) around() rig.Options {
 	told := j.Plan.Redacted()
 	opt := rig.Options{Plan: &j.Ready, Told: &told, Shard: j.Shard, Secrets: j.Secrets, Say: j.progress.say, Quiet: j.flags.quiet}
 	if j.server != nil {
-		opt.Own = &rig.Own{Process: j.server.cmd.Process, Listen: j.server.Listen, Statz: j.server.Statz}
+		opt.Own = &rig.Own{Process: j.server.Process(), Listen: j.server.Listen, Statz: j.server.Statz, Several: serverProcs(j.Config) > 1}
+	}
+	if j.group != nil {
+		opt.Processes = j.group.Processes()
+		// Each of them has the path to its own connections, and sees its part of
+		// the drain.
+		watched := j.Ready
+		watched.Drain.Hooks, watched.Faults.Steps = nil, nil
+		opt.Plan = &watched
 	}
 	return opt
 }

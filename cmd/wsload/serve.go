@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsload/wsload/internal/prefork"
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
 	"github.com/wsload/wsload/internal/target"
@@ -32,7 +33,8 @@ type serveFlags struct {
 	tls               bool
 	cert, key, caOut  string
 	drain             time.Duration
-	untilEOF          bool
+	procs             int
+	untilEOF, worker  bool
 	asJSON, keepQuiet bool
 }
 
@@ -47,9 +49,15 @@ func (a *app) serveCommand() *cobra.Command {
 			"SIGINT and SIGTERM end it in order: a Close 1001 to every connection, then the rest is cut.\n\n" +
 			"With --out it measures its clients, whatever they are: how fast each answered a Close, ended TCP or gave up\n" +
 			"waiting, and the class of each connection, by who began its end: by_client, by_server, abort (the server cut\n" +
-			"TCP), mute (the server never answered), bad_close (the server's Close was broken). \"Peer\" is the client there.",
+			"TCP), mute (the server never answered), bad_close (the server's Close was broken). \"Peer\" is the client there.\n\n" +
+			"A process holds no more connections than it may have descriptors (ulimit -n). With --procs several processes\n" +
+			"share the port (Linux), and the pages, the ledger and the result are of all of them. The kernel spreads the\n" +
+			"connections over them by chance, so leave 5 % room: with 20,000 descriptors, one process for each 19,000\n" +
+			"connections. What a path keeps from one connection to the next (/leak-memory) it keeps in each process.\n" +
+			"Where one dies the others go on; what it had counted is lost, the ledger says so, and the exit code is 1.",
 		Example: "  wsload serve\n" +
 			"  wsload serve --out clients.jsonl\n" +
+			"  wsload serve --procs 6\n" +
 			"  wsload serve --tls --tls-ca-out ca.pem\n" +
 			"  wsload run --target wss://127.0.0.1:9000/echo --set target.tls.ca=ca.pem",
 		Args: noArguments,
@@ -65,6 +73,9 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.DurationVar(&f.drain, "drain", 5*time.Second, "how long open connections may take to end")
 	flags.StringVar(&f.out, "out", "", "judge every connection and write the result stream to `FILE`, for wsload report")
 	flags.BoolVar(&f.force, "force", false, "write over a file that exists")
+	flags.IntVar(&f.procs, "procs", 1, "`N` processes that share the port (Linux)")
+	flags.BoolVar(&f.worker, "worker", false, "be one of the processes of another serve")
+	_ = flags.MarkHidden("worker") // fails for an unknown flag alone
 	flags.BoolVar(&f.untilEOF, "until-eof", false, "end when standard input does")
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON: where it listens, and the ledger at the end")
 	flags.BoolVar(&f.keepQuiet, "quiet", false, "no ledger at the end, no log")
@@ -72,12 +83,20 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 func (a *app) serve(cmd *cobra.Command, f *serveFlags) error {
+	ctx, _, restore := a.onSignals(context.Background(), func(string) {})
+	defer restore()
+	if f.worker {
+		return prefork.Work(ctx, a.stdin, a.stdout, a.stderr)
+	}
 	config, err := f.tlsConfig(cmd)
 	if err != nil {
 		return err
 	}
 	if f.drain <= 0 {
 		return usage(cmd, fmt.Errorf("--drain must be above 0s, got %v", f.drain))
+	}
+	if f.procs < 1 || f.procs > maxProcs {
+		return usage(cmd, fmt.Errorf("--procs must be 1 to %d, got %d", maxProcs, f.procs))
 	}
 	if f.out == "-" {
 		return usage(cmd, errors.New("--out -: standard output is for where the server listens, and for its ledger"), "name a file")
@@ -87,17 +106,6 @@ func (a *app) serve(cmd *cobra.Command, f *serveFlags) error {
 		return err
 	}
 	defer out.discard()
-	ln, err := net.Listen("tcp", f.listen)
-	if err != nil {
-		return listenError(cmd, err)
-	}
-	defer ln.Close()
-	s := &target.Server{TLS: config, Drain: f.drain}
-	if !f.keepQuiet {
-		s.Log = slog.New(slog.NewTextHandler(a.stderr, nil))
-	}
-	ctx, _, restore := a.onSignals(context.Background(), func(string) {})
-	defer restore()
 	if f.untilEOF {
 		var end context.CancelFunc
 		ctx, end = context.WithCancel(ctx)
@@ -109,27 +117,88 @@ func (a *app) serve(cmd *cobra.Command, f *serveFlags) error {
 			end()
 		}()
 	}
-	where := address(ln.Addr(), config != nil)
+	s, err := a.listen(ctx, cmd, f, config)
+	if err != nil {
+		return err
+	}
+	where := address(s.at, config != nil)
 	if err := a.announce(where, f.asJSON); err != nil {
-		return failed(fmt.Errorf("say where the server listens: %w", err))
+		return s.abandon(fmt.Errorf("say where the server listens: %w", err))
 	}
 	measured := func(error) error { return nil }
 	if f.out != "" {
 		if measured, err = measure(s, out, where.URL); err != nil {
-			return failed(err)
+			return s.abandon(err)
 		}
 	}
-	err = s.Serve(ctx, ln)
-	if err := errors.Join(err, measured(err)); err != nil {
+	err = s.serve(ctx)
+	err = errors.Join(err, measured(err))
+	if !f.keepQuiet {
+		if unsaid := a.farewell(s.ledger(), f.asJSON); unsaid != nil {
+			err = errors.Join(err, fmt.Errorf("print the ledger: %w", unsaid))
+		}
+	}
+	if err != nil {
 		return failed(err)
 	}
-	if f.keepQuiet {
-		return nil
-	}
-	if err := a.farewell(s.Ledger(), f.asJSON); err != nil {
-		return failed(fmt.Errorf("print the ledger: %w", err))
-	}
 	return nil
+}
+
+// maxProcs is the most processes that serve together. Hosts have fewer
+// processors; a number beyond this one is a port in the wrong place.
+const maxProcs = 1024
+
+// A served is a server that listens, in one process or in several.
+type served struct {
+	at     net.Addr
+	serve  func(ctx context.Context) error // until ctx ends; it must be called
+	ledger func() target.Ledger
+	// flip takes out what was recorded since the last flip, as a
+	// stats.Recorder's, and says how many connections are open.
+	flip func(spare *stats.Summary) (sum *stats.Summary, open uint64)
+}
+
+// abandon ends a server before it serves, for a reason.
+func (s *served) abandon(reason error) error {
+	ctx, end := context.WithCancel(context.Background())
+	end()
+	return failed(errors.Join(reason, s.serve(ctx)))
+}
+
+// listen makes the server that the flags ask for.
+func (a *app) listen(ctx context.Context, cmd *cobra.Command, f *serveFlags, config *tls.Config) (*served, error) {
+	if f.procs > 1 {
+		opt := prefork.Options{
+			Procs: f.procs, TLS: config, Drain: f.drain, Measure: f.out != "",
+			Say:  func(text string) { a.warn("%s", text) },
+			Args: []string{"serve", "--worker"}, Env: a.environ,
+		}
+		if !f.keepQuiet {
+			opt.Log = a.stderr
+		}
+		s, err := prefork.Start(ctx, f.listen, opt)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil, usage(cmd, fmt.Errorf("--procs %d: %w", f.procs, err), "leave --procs at 1")
+		}
+		if err != nil {
+			return nil, listenError(cmd, err)
+		}
+		return &served{at: s.Addr(), serve: s.Serve, ledger: s.Ledger, flip: s.Flip}, nil
+	}
+	ln, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return nil, listenError(cmd, err)
+	}
+	s := &target.Server{TLS: config, Drain: f.drain}
+	if !f.keepQuiet {
+		s.Log = slog.New(slog.NewTextHandler(a.stderr, nil))
+	}
+	one := &served{at: ln.Addr(), ledger: s.Ledger, serve: func(ctx context.Context) error { return s.Serve(ctx, ln) }}
+	if f.out != "" {
+		s.Record = stats.NewRecorder("1/1", target.Entries())
+		one.flip = func(spare *stats.Summary) (*stats.Summary, uint64) { return s.Record.Flip(spare), s.Record.Open() }
+	}
+	return one, nil
 }
 
 // tlsConfig is nil for ws.
@@ -222,28 +291,30 @@ func (a *app) farewell(book target.Ledger, asJSON bool) error {
 		ended.ServerRST += c.Ended.ServerRST
 		ended.Error += c.Ended.Error
 	}
-	_, err := fmt.Fprintf(a.stdout, "served %d connections; ended by client_fin %d, client_rst %d, server_fin %d, server_rst %d, error %d\n",
-		opened, ended.ClientFIN, ended.ClientRST, ended.ServerFIN, ended.ServerRST, ended.Error)
+	lost := ""
+	if book.Lost > 0 {
+		lost = fmt.Sprintf("; what %d of the processes had counted is lost with them", book.Lost)
+	}
+	_, err := fmt.Fprintf(a.stdout, "served %d connections; ended by client_fin %d, client_rst %d, server_fin %d, server_rst %d, error %d%s\n",
+		opened, ended.ClientFIN, ended.ClientRST, ended.ServerFIN, ended.ServerRST, ended.Error, lost)
 	return err
 }
 
-// measure makes a server that is about to serve at url judge its connections,
-// and writes what it finds to out, interval by interval. The function it
-// returns ends that: call it when the server has ended, with the error of its
-// Serve. Its error is why the stream is not whole.
-func measure(s *target.Server, out *output, url string) (end func(cause error) error, err error) {
+// measure writes what a server that is about to serve at url finds to out,
+// interval by interval. The function it returns ends that: call it when the
+// server has ended, with the error of its serve. Its error is why the stream is
+// not whole.
+func measure(s *served, out *output, url string) (end func(cause error) error, err error) {
 	hold, stampErr := wire.HoldStamps()
 	noFile := proc.Self().SoftLimit
 	env := result.NewEnv(readBuild().Version, uint64(noFile.N), stampErr == nil)
-	entries := target.Entries()
-	head, err := result.NewServerHeader(fmt.Sprintf("%016x", rand.Uint64()), time.Now(), url, entries, env)
+	head, err := result.NewServerHeader(fmt.Sprintf("%016x", rand.Uint64()), time.Now(), url, target.Entries(), env)
 	if err != nil {
 		return nil, err
 	}
-	s.Record = stats.NewRecorder(head.Shard.String(), entries)
 	out.begin(head)
 	out.kept = true
-	m := &meter{rec: s.Record, out: out, begun: time.Now()}
+	m := &meter{flip: s.flip, out: out, begun: time.Now()}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -265,7 +336,7 @@ func measure(s *target.Server, out *output, url string) (end func(cause error) e
 
 // A meter takes what a server has recorded to its stream.
 type meter struct {
-	rec            *stats.Recorder
+	flip           func(spare *stats.Summary) (sum *stats.Summary, open uint64)
 	out            *output
 	begun          time.Time
 	from           time.Duration // end of the last interval
@@ -289,12 +360,12 @@ func (m *meter) run(interval time.Duration, stop <-chan struct{}) {
 }
 
 func (m *meter) tick() {
-	sum := m.rec.Flip(m.spare)
+	sum, open := m.flip(m.spare)
 	sum.From, sum.To = m.from, time.Since(m.begun)
 	m.from = sum.To
 	m.started += sum.Connections.Started
 	m.ended += sum.Connections.Ended
-	m.out.interval(result.Interval{Summary: sum, Open: m.rec.Open()})
+	m.out.interval(result.Interval{Summary: sum, Open: open})
 	sum.Reset()
 	m.spare = sum
 }

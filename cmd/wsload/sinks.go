@@ -325,6 +325,9 @@ func (p *progress) begin(j *job) {
 		rate = "an unlimited rate"
 	}
 	population := gate.Number(j.Shard.Size(plan.Load.Connections), "connection")
+	if j.Procs > 1 {
+		population += fmt.Sprintf(" in %d processes", j.Procs)
+	}
 	if n := len(plan.Load.Stages); n > 0 {
 		population = fmt.Sprintf("up to %s in %d stages", population, n)
 	}

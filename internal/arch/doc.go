@@ -11,8 +11,8 @@
 // (internal/launch, with those facts), processes of this binary that work for it (internal/fleet, on those), what an order to the server runs (internal/trigger, by the same shell), the faults of the path to
 // it (internal/relay), the files of results (internal/store) and the network of the tests (internal/memnet); they know nothing of each other. Then come what
 // happened (stats), how a connection is judged (internal/verdict) and the server
-// (internal/target), then the package that does it (runner) and the stored form (internal/result), then what a deploy does to a run (internal/drain), what holds both ends' books against each other
-// (internal/books), what judges runs (internal/gate, and internal/judge for
+// (internal/target), then the package that does it (runner) and the stored form (internal/result), then the server in several processes (internal/prefork), what a deploy does to a run (internal/drain), what holds both ends' books against each other
+// (internal/books), processes that carry out a run together (internal/parts), what judges runs (internal/gate, and internal/judge for
 // stored ones), what loads two servers in turn for it (internal/contest, and
 // internal/arbiter, which joins the two), what stands around a run (internal/rig: a watch, a drain
 // and the faults of the path), what says whether a host is fit for one (internal/doctor), what makes its plan of file, environment
@@ -47,10 +47,12 @@
 //	internal/target     <- scenario, stats, internal/proc, internal/wire, internal/verdict, internal/badframe, internal/mark, github.com/coder/websocket
 //	runner              <- scenario, scenario/problem, scenario/value, stats, internal/wire, internal/verdict, internal/badframe, internal/mark, internal/trigger, internal/need, internal/proc, internal/trace, github.com/coder/websocket
 //	internal/result     <- scenario, stats, internal/proc
+//	internal/prefork    <- stats, internal/target, internal/fleet, internal/result
 //	internal/drain      <- scenario, stats, internal/trigger, internal/proc, internal/result
 //	internal/doctor     <- scenario, scenario/problem, internal/need, internal/proc, internal/wire
 //	internal/rig        <- scenario, scenario/problem, stats, runner, internal/result, internal/drain, internal/watch, internal/relay
 //	internal/books      <- scenario, stats, internal/wire, internal/target, runner, internal/result
+//	internal/parts      <- scenario, stats, internal/wire, internal/fleet, internal/trace, runner, internal/result, internal/rig, internal/books
 //	internal/gate       <- nothing
 //	internal/gate/rank  <- nothing
 //	internal/gate/metric <- scenario/problem, stats
@@ -62,7 +64,7 @@
 //	internal/arbiter    <- scenario, stats, internal/wire, internal/proc, internal/result, internal/gate, internal/gate/rule, internal/gate/trial, internal/contest
 //	internal/report     <- stats, internal/result, internal/watch, internal/gate, internal/gate/metric, internal/gate/trial, internal/gate/rule, internal/report/ci
 //	internal/report/ci  <- stats, internal/result, internal/gate, internal/gate/metric, internal/gate/trial
-//	internal/settings   <- scenario, scenario/problem, stats, runner, internal/target, internal/rig, internal/judge, internal/gate/metric, github.com/spf13/viper, go.yaml.in/yaml/v3
+//	internal/settings   <- scenario, scenario/problem, scenario/value, stats, runner, internal/target, internal/rig, internal/judge, internal/gate/metric, github.com/spf13/viper, go.yaml.in/yaml/v3
 //	cmd/wsload          <- everything, github.com/spf13/cobra, github.com/spf13/pflag, go.yaml.in/yaml/v3, golang.org/x/term
 //	scripts/bench/bareloop <- internal/proc
 //	scripts/fidelity    <- internal/trace

@@ -66,6 +66,7 @@ func Examine() Facts {
 type Ask struct {
 	Plan    *scenario.Plan // with variables replaced; where Own, with the URL of a server on loopback
 	Shard   scenario.Shard
+	Procs   int          // processes that carry the plan out; 0 is 1
 	Own     bool         // the tool's own server is started beside the run
 	Refused problem.List // why a run refuses the plan on this host, none where it does not
 }
@@ -89,7 +90,7 @@ type exam struct {
 // Diagnose holds the facts against the plan. The error names an entry of
 // target.local_addrs that is no address.
 func Diagnose(f Facts, ask Ask) (Report, error) {
-	of, err := need.Of(ask.Plan, ask.Shard, f.Host)
+	of, err := need.Of(ask.Plan, ask.Shard, max(1, ask.Procs), f.Host)
 	if err != nil {
 		return Report{}, err
 	}

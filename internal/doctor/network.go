@@ -16,7 +16,7 @@ func (e *exam) ports() Finding {
 	has, needs := proc.Known(int64(n.Ports)*int64(n.Pairs)), proc.Known(int64(n.Busy))
 	p := e.Host.Ports
 	f := Finding{Key: "ports", Setting: "net.ipv4.ip_local_port_range", Has: has, Needs: needs, Verdict: weigh(has, needs, spacious)}
-	if n.Connections <= n.Ports*n.Pairs {
+	if n.Sharing <= n.Ports*n.Pairs {
 		f.Verdict = atMostTight(f.Verdict) // what rests in TIME_WAIT may be fewer
 	}
 	if !p.OK {
@@ -47,7 +47,7 @@ func (f Finding) withPorts(e *exam) Finding {
 		return f
 	}
 	f.Effect = fmt.Sprintf("an open fails with EADDRNOTAVAIL after %s connections to one address: tool_error (eaddrnotavail)", digits(int64(n.Ports)*int64(n.Pairs)))
-	if f.Verdict != Short && n.Busy > n.Connections {
+	if f.Verdict != Short && n.Busy > n.Sharing {
 		f.Effect = fmt.Sprintf("what this end closes first keeps its port for %v, and %s are wanted at most: then an open fails with EADDRNOTAVAIL: tool_error (eaddrnotavail)",
 			need.TimeWait, digits(int64(n.Busy)))
 	}
@@ -73,7 +73,7 @@ func (f Finding) withPorts(e *exam) Finding {
 			f.Remedies = append(f.Remedies, do("a further address, that the network routes here", "sudo ip addr add 192.0.2.10/24 dev eth0"))
 		}
 	}
-	if e.OS == "linux" && n.Busy > n.Connections && !need.Reclaimed(e.Plan, e.Host) {
+	if e.OS == "linux" && n.Busy > n.Sharing && !need.Reclaimed(e.Plan, e.Host) {
 		reuse := sysctlOf("net.ipv4.tcp_tw_reuse", 1)
 		reuse.Note = "a port that rests is taken again after a second"
 		f.Remedies = append(f.Remedies, reuse)

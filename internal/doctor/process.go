@@ -32,7 +32,7 @@ func (e *exam) descriptors() Finding {
 	}
 	f.Remedies = append(f.Remedies, e.raiseDescriptors(n.Descriptors)...)
 	if carried > 0 {
-		f.Remedies = append(f.Remedies, do("the most that fit", "wsload run --connections %d ...", carried))
+		f.Remedies = append(f.Remedies, do("the most that fit", "wsload run --connections %d ...", carried*int64(max(1, e.Procs))))
 	}
 	return f
 }

@@ -24,6 +24,13 @@ type Conductor struct {
 	Shard scenario.Shard
 	// Own is the process of the tool's own server; nil without one.
 	Own *os.Process
+	// Follows says that another process of this run fires the hooks.
+	Follows bool
+	// Meet is called when the population of this process is full, with how many
+	// are open. It waits until those of all processes of the run are, and returns
+	// how many are open in all and when that was, by the run's clock, which they
+	// share. It is false where that will never be. nil: there are no others.
+	Meet func(ctx context.Context, open int) (all int, at time.Duration, ok bool)
 	// Say tells the user how far the drain is.
 	Say func(text string)
 	// Hide takes secrets out of a text from outside.
@@ -91,8 +98,21 @@ func (c *Conductor) conduct(ctx context.Context, now func() time.Duration) {
 		return
 	}
 	open, _, _ := c.state()
-	c.Say(fmt.Sprintf("drain: %d connections are open; first hook in %v: %s", open, c.Plan.Drain.After+c.Plan.Drain.Hooks[0].Wait, c.What[0]))
-	if !pause(ctx, c.Plan.Drain.After) {
+	full, first := now(), c.Plan.Drain.Hooks[0]
+	if c.Meet != nil {
+		var ok bool
+		if open, full, ok = c.Meet(ctx, open); !ok {
+			return
+		}
+		if !c.fires(&first) {
+			// Told ahead, so that what happens in the moment in which another
+			// process fires is not earlier than the launch here.
+			c.launch(full + c.Plan.Drain.After + first.Wait)
+		}
+	}
+	c.Say(fmt.Sprintf("drain: %d connections are open; first hook in %v: %s", open, c.Plan.Drain.After+first.Wait, c.What[0]))
+	if !pause(ctx, full+c.Plan.Drain.After-now()) {
+		c.unlaunch(now())
 		return
 	}
 	firing, stopFiring := context.WithCancelCause(ctx)
@@ -169,13 +189,16 @@ func (c *Conductor) fire(ctx context.Context, now func() time.Duration, launched
 	for i := range c.hooks {
 		hook, told := &c.Plan.Drain.Hooks[i], &c.hooks[i]
 		if !pause(ctx, hook.Wait) {
+			c.unlaunch(now())
 			return
 		}
 		planned := now()
 		told.Planned = &planned
 		first := func(at time.Duration) {
 			if i == 0 {
-				c.launch(at)
+				if !c.hasLaunched() {
+					c.launch(at)
+				}
 				close(launched)
 			}
 		}
@@ -220,7 +243,7 @@ func (c *Conductor) fail(err error) {
 // fires reports whether it is for this shard to fire the hook: a server that is
 // shared is told once.
 func (c *Conductor) fires(h *scenario.Hook) bool {
-	return c.Shard.Index <= 1 || h.Signal != "" && c.Plan.Target.SignalTo(h) == "own"
+	return !c.Follows && (c.Shard.Index <= 1 || h.Signal != "" && c.Plan.Target.SignalTo(h) == "own")
 }
 
 // Leaves reports whether this shard leaves a hook to the first one.

@@ -250,3 +250,63 @@ func TestASignalReachesTheProcessByItsNumberItsFileAndItsPort(t *testing.T) {
 		}
 	}
 }
+
+func TestProcessesOfOneRunCountFromTheSameMoment(t *testing.T) {
+	for _, name := range []string{"the first hook comes", "the run ends before it"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := plan(2, false, scenario.Hook{Signal: "TERM", To: "own"})
+				p.Drain.After, p.Drain.Within = 3*time.Second, 10*time.Second
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				s := &stage{begun: time.Now()}
+				s.Conductor = &Conductor{
+					Observer: NewObserver(p, scenario.Shard{Index: 2, Count: 3}), Plan: p, Shard: scenario.Shard{Index: 2, Count: 3},
+					Follows: true, What: []string{"TERM own"}, Say: func(string) {}, Hide: func(text string) string { return text },
+					Meet: func(_ context.Context, open int) (int, time.Duration, bool) {
+						time.Sleep(time.Second) // the others are full later, and this one hears of it later still
+						return 3 * open, 700 * time.Millisecond, true
+					},
+				}
+				s.end = s.Start(ctx)
+				s.Clock(s.now)
+				s.fill()
+				time.Sleep(2 * time.Second)
+				if name != "the first hook comes" {
+					cancel()
+					d, err := s.over()
+					if err != nil || d.Took != nil || d.Held != 0 {
+						t.Errorf("reported as %+v, %v", d, err)
+					}
+					return
+				}
+				time.Sleep(1700*time.Millisecond - time.Millisecond) // a moment before this process would count by itself
+				s.Settled(closed(0, 3700*time.Millisecond+time.Microsecond, 1001))
+				d, err := s.over()
+				if err != nil || d.Held != 1 || d.Closed.Count != 1 || *d.Closed.First != time.Microsecond {
+					t.Errorf("reported as %+v, %v", d, err)
+				}
+				if d.Hooks[0].Launched != nil {
+					t.Error("a process that leaves the hooks to another fired one")
+				}
+			})
+		})
+	}
+}
+
+func TestADrainDoesNotBeginWhereAnotherProcessNeverIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := plan(1, false, nowhere)
+		s := &stage{begun: time.Now()}
+		s.Conductor = &Conductor{
+			Observer: NewObserver(p, scenario.Shard{}), Plan: p, What: []string{"TERM"}, Say: func(string) {},
+			Meet: func(context.Context, int) (int, time.Duration, bool) { return 0, 0, false },
+		}
+		s.end = s.Start(t.Context())
+		s.Clock(s.now)
+		s.fill()
+		if d, err := s.over(); err != nil || d.Took != nil || d.Hooks[0].Planned != nil {
+			t.Errorf("reported as %+v, %v", d, err)
+		}
+	})
+}

@@ -238,6 +238,17 @@ func (o *Observer) revoke() {
 	o.count.before = before
 }
 
+// unlaunch takes back a launch that lies ahead at an offset of the run: it never
+// came.
+func (o *Observer) unlaunch(now time.Duration) {
+	o.mu.Lock()
+	ahead := o.launched && o.from > now
+	o.mu.Unlock()
+	if ahead {
+		o.revoke()
+	}
+}
+
 // finish freezes what is waited for, at an offset of the run.
 func (o *Observer) finish(at time.Duration) {
 	o.mu.Lock()

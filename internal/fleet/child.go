@@ -28,6 +28,10 @@ type Command struct {
 	// included where it has one, from one goroutine. It must not keep the line.
 	// The process waits as long as Line does. nil drops them.
 	Line func(line []byte)
+	// Files are its descriptors from 3 on. Windows has no such thing.
+	Files []*os.File
+	// Log takes the standard error too, as it comes. nil drops it.
+	Log io.Writer
 }
 
 // A Child is a process of this binary. It is in a group of its own, so that a
@@ -51,10 +55,10 @@ func (c Command) Start() (*Child, error) {
 	if err != nil {
 		return fail(err)
 	}
-	child := &Child{name: c.Name, first: make(chan []byte, 1), gone: make(chan struct{})}
+	child := &Child{name: c.Name, first: make(chan []byte, 1), gone: make(chan struct{}), said: said{log: c.Log}}
 	child.cmd = &exec.Cmd{
 		Path: self, Args: append([]string{"wsload"}, c.Args...), Env: c.Env,
-		Stderr: &child.said, SysProcAttr: launch.OwnGroup(),
+		Stderr: &child.said, ExtraFiles: c.Files, SysProcAttr: launch.OwnGroup(),
 	}
 	if child.stdin, err = child.cmd.StdinPipe(); err != nil {
 		return fail(err)
@@ -202,12 +206,16 @@ var errEarly = errors.New("it ended before the run did")
 // said keeps the beginning of what is written to it: the cause of an end stands
 // there, in front of a runtime's long account of it.
 type said struct {
+	log io.Writer // takes all of it; may be nil
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
 func (s *said) Write(p []byte) (int, error) {
 	const most = 4 << 10
+	if s.log != nil {
+		_, _ = s.log.Write(p) // a log that fails must not end who writes to it
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.buf.Write(p[:min(len(p), most-s.buf.Len())])

@@ -87,6 +87,19 @@ func TestAChildThatFailsBeforeItIsReadySaysWhy(t *testing.T) {
 	}
 }
 
+func TestWhatAChildWritesToItsStandardErrorGoesToTheLogToo(t *testing.T) {
+	var log strings.Builder
+	c, err := Command{Name: "helper", Args: []string{"broken"}, Log: &log}.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-c.Gone()
+	c.Release()
+	if log.String() != "no such luck\n" || c.LastWords() != "; it said:\nno such luck" {
+		t.Errorf("the log has %q, and the last words are %q", log.String(), c.LastWords())
+	}
+}
+
 func TestWhoWaitsForAChildCanGiveUp(t *testing.T) {
 	c := start(t, "mute", nil)
 	if _, err := c.First(t.Context(), time.Millisecond); err == nil || !strings.Contains(err.Error(), "not ready within 1ms") {

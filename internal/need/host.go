@@ -47,7 +47,7 @@ const (
 )
 
 // ofHost reckons what all processes on this host ask of its kernel together.
-func (n *Need) ofHost(plan *scenario.Plan, shard scenario.Shard) {
+func (n *Need) ofHost(plan *scenario.Plan, shard scenario.Shard, procs int) {
 	n.Ends = 1
 	legs := int64(1)
 	if Local(plan) {
@@ -84,7 +84,7 @@ func (n *Need) ofHost(plan *scenario.Plan, shard scenario.Shard) {
 	if plan.Traffic.Every > 0 || len(plan.OnOpen) > 0 {
 		each += perLibrary
 	}
-	n.Memory = perProcess + open*each + n.Sockets*perSocket
+	n.Memory = int64(procs)*perProcess + open*each + n.Sockets*perSocket
 	n.Pages = n.Sockets * int64(1+plan.Traffic.Size/pageSize)
 	if plan.Traffic.Every > 0 {
 		n.Pages += int64(float64(open)*share(plan, stalls)) * (stalled / pageSize)

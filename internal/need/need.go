@@ -12,8 +12,10 @@ import (
 // Need is what a shard of a plan asks of its host.
 type Need struct {
 	Connections int    // held at once
-	Each        int64  // descriptors that each of them takes of this process
-	Descriptors int64  // that this process takes in all
+	Largest     int    // of them, by the process with most
+	Each        int64  // descriptors that each of them takes of its process
+	Descriptors int64  // that the process with most connections takes in all
+	Sharing     int    // connections that share the pairs of addresses
 	Ports       int    // that a pair of addresses has
 	Pairs       int    // of a source and a destination address
 	Whose       string // "" or, as in " of the relay", who the sources belong to where they cannot be named
@@ -25,9 +27,9 @@ type Need struct {
 	TimeWait int64 // sockets in TIME_WAIT on this host
 	Orphans  int64 // sockets in teardown that no process holds any more
 	Tracked  int64 // entries of the table of connections of a firewall on this host
-	Memory   int64 // of this process and of the kernel for its sockets, in bytes
+	Memory   int64 // of the processes and of the kernel for their sockets, in bytes
 	Pages    int64 // of 4 KiB, for bytes that are under way in TCP
-	CPU      int64 // thousandths of a CPU for opening and closing, by this process
+	CPU      int64 // thousandths of a CPU for opening and closing, by the processes
 }
 
 // Reserve is the descriptors kept for everything that is no connection: the
@@ -42,24 +44,34 @@ const TimeWait = 60 * time.Second
 // hosts that do not tell theirs.
 const defaultPorts = 28232
 
-// Of reckons what the shard of the plan asks of the host. The error names an
-// entry of target.local_addrs that is no address.
-func Of(plan *scenario.Plan, shard scenario.Shard, host proc.Host) (Need, error) {
-	n := Need{Connections: shard.Size(plan.Load.Connections), Each: 1, Ports: portsOf(host), Burst: burst(&plan.Load, shard)}
+// Of reckons what the shard of the plan asks of the host, carried out by so many
+// processes, each its part by Shard.Split. The error names an entry of
+// target.local_addrs that is no address.
+func Of(plan *scenario.Plan, shard scenario.Shard, procs int, host proc.Host) (Need, error) {
+	part := shard.Split(1, procs) // no other is larger
+	n := Need{
+		Connections: shard.Size(plan.Load.Connections), Largest: part.Size(plan.Load.Connections),
+		Each: 1, Ports: portsOf(host), Burst: burst(&plan.Load, shard),
+	}
 	if Relayed(plan) {
 		n.Each = 3 // this end's, and the relay's to either side
 	}
-	n.Descriptors = int64(n.Connections)*n.Each + Reserve
+	n.Descriptors = int64(n.Largest)*n.Each + Reserve
+	sharing := shard
+	if len(plan.Target.LocalAddrs) == 0 && loopback4(plan) && wholeLoopback() {
+		sharing = part // each process has its own
+	}
+	n.Sharing = sharing.Size(plan.Load.Connections)
 	var err error
-	if n.Pairs, n.Whose, err = portPairs(plan, shard, n.Ports); err != nil {
+	if n.Pairs, n.Whose, err = portPairs(plan, sharing, n.Ports); err != nil {
 		return Need{}, err
 	}
 	span := TimeWait
 	if Reclaimed(plan, host) {
 		span = reclaimAfter
 	}
-	n.Busy = n.Connections + portsInTimeWait(plan, shard, span)
-	n.ofHost(plan, shard)
+	n.Busy = n.Sharing + portsInTimeWait(plan, sharing, span)
+	n.ofHost(plan, shard, procs)
 	return n, nil
 }
 

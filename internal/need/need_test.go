@@ -1,6 +1,7 @@
 package need
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func of(t *testing.T, p *scenario.Plan, shard string, host proc.Host) Need {
 			t.Fatal(err)
 		}
 	}
-	n, err := Of(p, part, host)
+	n, err := Of(p, part, 1, host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func TestAHostThatTellsNoPortsHasThoseOfLinux(t *testing.T) {
 	if n := of(t, plan(func(p *scenario.Plan) { p.Target.URL = loopback }), "", few); n.Ports != 100 || n.Pairs != 64 {
 		t.Errorf("on loopback %d ports, %d pairs", n.Ports, n.Pairs)
 	}
-	if _, err := Of(plan(func(p *scenario.Plan) { p.Target.LocalAddrs = []string{"eth0"} }), scenario.Shard{}, few); err == nil {
+	if _, err := Of(plan(func(p *scenario.Plan) { p.Target.LocalAddrs = []string{"eth0"} }), scenario.Shard{}, 1, few); err == nil {
 		t.Error("a source that is no address was taken")
 	}
 }
@@ -192,5 +193,26 @@ func TestABurstIsWhatNoRatePaces(t *testing.T) {
 	}
 	if n := of(t, plan(func(p *scenario.Plan) { p.Load.Rate = 0 }), "1/4", proc.Host{}); n.Burst != 250 {
 		t.Errorf("%d at once of a quarter", n.Burst)
+	}
+}
+
+func TestShardsOnOneHostHaveLoopbackAddressesOfTheirOwn(t *testing.T) {
+	plan := scenario.Default()
+	plan.Target.URL, plan.Load.Connections = "ws://127.0.0.1:9000/", 3000
+	owner := make(map[netip.Addr]string)
+	for _, shard := range []scenario.Shard{{Index: 1, Count: 3}, {Index: 2, Count: 3}, {Index: 3, Count: 3}, {Index: 10_000, Count: 10_000}} {
+		all, err := sources(&plan, shard, 300) // for 1000 connections, of a range of which an eighth is to be taken
+		if err != nil || shard.Count == 3 && len(all) != 28 || len(all) == 0 {
+			t.Fatalf("shard %v has the addresses %v, %v", shard, all, err)
+		}
+		for _, a := range all {
+			if other, taken := owner[a]; taken || !a.IsLoopback() {
+				t.Errorf("shard %v has %v, as has %q", shard, a, other)
+			}
+			owner[a] = shard.String()
+		}
+	}
+	if all, err := sources(&plan, scenario.Shard{}, 30000); err != nil || len(all) != 0 {
+		t.Errorf("a whole that one address is enough for has %v, %v", all, err)
 	}
 }

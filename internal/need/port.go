@@ -27,7 +27,7 @@ const reclaimAfter = time.Second
 // source and a destination has one range of ports, and a connection this end
 // closed first keeps its port for a minute, so a loopback target, where
 // addresses cost nothing, is given as many as the plan needs, with room to
-// spare.
+// spare, and each shard its own: others may be on this host.
 func Sources(plan *scenario.Plan, shard scenario.Shard, host proc.Host) ([]netip.Addr, error) {
 	return sources(plan, shard, portsOf(host))
 }
@@ -47,11 +47,14 @@ func sources(plan *scenario.Plan, shard scenario.Shard, portsPerPair int) ([]net
 	need := shard.Size(plan.Load.Connections) + portsInTimeWait(plan, shard, TimeWait)
 	roomy := max(1, portsPerPair/crowd)
 	n := min((need+roomy-1)/roomy, maxSources)
-	if n <= 1 {
+	if n <= 1 && shard.Count <= 1 {
 		return nil, nil // the kernel's own choice does
 	}
+	n = max(1, n)
+	first := max(0, shard.Index-1) * n
 	for i := range n {
-		all = append(all, netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)}))
+		k := 1 + first + i // less than 2^24: see the bounds of a shard and of n
+		all = append(all, netip.AddrFrom4([4]byte{127, byte(k >> 16), byte(k >> 8), byte(k)}))
 	}
 	return all, nil
 }

@@ -138,9 +138,9 @@ func joinArrivals(a, b Arrivals) (Arrivals, error) {
 	return NewArrivals(h, min(*a.First, *b.First), max(*a.Last, *b.Last), a.Clock == "kernel" && b.Clock == "kernel"), nil
 }
 
-// joinDrains adds up the drains of shards. The hooks are those of the first
-// shard, which fires them.
-func joinDrains(drains []*Drain) (*Drain, error) {
+// JoinDrains adds up the drains of shards. The hooks are those of the first
+// shard, which fires them. It is nil for none.
+func JoinDrains(drains []*Drain) (*Drain, error) {
 	if len(drains) == 0 {
 		return nil, nil
 	}
@@ -298,9 +298,9 @@ func (w *Watch) leaks() bool {
 	return json.Unmarshal(w.Target, &report) == nil && report.Verdict == "leak"
 }
 
-// joinPaths adds up what the faults of two shards did. Steps of another plan
+// JoinPaths adds up what the faults of two shards did. Steps of another plan
 // are left out; that the plans differ is warned of.
-func joinPaths(a, b *Path) *Path {
+func JoinPaths(a, b *Path) *Path {
 	if a == nil || b == nil {
 		return cmp.Or(a, b)
 	}

@@ -40,7 +40,7 @@ func shardDrain(n int, first time.Duration) *Drain {
 func TestTheDrainsOfShardsMergeExactly(t *testing.T) {
 	a, b := shardDrain(50, 3*time.Hour/2), shardDrain(100, 100*time.Millisecond)
 	b.Herd.PerSecond = []uint64{0, 100}
-	got, err := joinDrains([]*Drain{a, b})
+	got, err := JoinDrains([]*Drain{a, b})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestTheDrainsOfShardsMergeExactly(t *testing.T) {
 		t.Errorf("merged to %+v", got)
 	}
 	b.Closed.Clock = "user"
-	if mixed, err := joinDrains([]*Drain{a, b}); err != nil || mixed.Closed.Clock != "user" {
+	if mixed, err := JoinDrains([]*Drain{a, b}); err != nil || mixed.Closed.Clock != "user" {
 		t.Errorf("a part by the user clock merged to %+v, %v", mixed, err)
 	}
 	h := got.Herd
@@ -73,7 +73,7 @@ func TestTheDrainsOfShardsMergeExactly(t *testing.T) {
 func TestAHerdIsBackOnlyWhereThatOfEveryShardIs(t *testing.T) {
 	a, b := shardDrain(5, time.Second), shardDrain(5, time.Second)
 	b.Herd.Back, b.Lost = nil, nil
-	got, err := joinDrains([]*Drain{a, b})
+	got, err := JoinDrains([]*Drain{a, b})
 	if err != nil || got.Herd.Back != nil || got.Lost != nil {
 		t.Errorf("merged to %+v and %+v, %v", got.Herd, got.Lost, err)
 	}
@@ -129,7 +129,7 @@ func TestADrainIsWrittenBeforeTheEndAndReadBack(t *testing.T) {
 	}
 	damaged := *want[0]
 	damaged.Closed.Count = 9
-	if _, err := joinDrains([]*Drain{want[1], &damaged}); err == nil {
+	if _, err := JoinDrains([]*Drain{want[1], &damaged}); err == nil {
 		t.Error("a count that the distribution does not have was taken")
 	}
 }
@@ -157,7 +157,7 @@ func TestThePathsOfShardsAddUp(t *testing.T) {
 	a := &Path{Accepted: n(20), Refused: n(1), Steps: []PathStep{{"cut", n(10)}, {"stall", n(2)}, {"latency", n(4)}}}
 	b := &Path{Accepted: n(20), Refused: n(0), Steps: []PathStep{{"cut", n(10)}, {"another", n(7)}, {"latency", nil}}}
 	want := &Path{Accepted: n(40), Refused: n(1), Steps: []PathStep{{"cut", n(20)}, {"stall", n(2)}, {"latency", nil}}}
-	if diff := cmp.Diff(want, joinPaths(a, b)); diff != "" {
+	if diff := cmp.Diff(want, JoinPaths(a, b)); diff != "" {
 		t.Error(diff)
 	}
 }

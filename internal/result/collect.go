@@ -95,7 +95,7 @@ func (d *Document) addDrains(streams []*stream) (err error) {
 			drains = append(drains, s.drain)
 		}
 	}
-	d.Drain, err = joinDrains(drains)
+	d.Drain, err = JoinDrains(drains)
 	return err
 }
 

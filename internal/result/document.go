@@ -99,7 +99,7 @@ func newDocument(streams []*stream) *Document {
 		}
 		if s.end != nil {
 			shard.Complete, shard.Cause, shard.Exit = s.end.Complete, s.end.Cause, s.end.Exit
-			d.Watch, d.Path = joinWatches(d.Watch, s.end.Watch), joinPaths(d.Path, s.end.Path)
+			d.Watch, d.Path = joinWatches(d.Watch, s.end.Watch), JoinPaths(d.Path, s.end.Path)
 			if s.end.Ledger != nil {
 				ledgers = append(ledgers, s.end.Ledger)
 			}

@@ -113,13 +113,13 @@ func joinLedgers(ledgers []*Ledger) *Ledger {
 				field.Server += f.Server
 			}
 		}
-		joined.Pairs = joinPairs(joined.Pairs, l.Pairs)
+		joined.Pairs = JoinPairs(joined.Pairs, l.Pairs)
 	}
 	return joined
 }
 
-// joinPairs adds up the connections of two shards.
-func joinPairs(a, b *LedgerPairs) *LedgerPairs {
+// JoinPairs adds up the connections of two shards.
+func JoinPairs(a, b *LedgerPairs) *LedgerPairs {
 	if a == nil || b == nil {
 		return cmp.Or(a, b)
 	}

@@ -26,6 +26,13 @@ type Options struct {
 	Own     *Own     // nil with a given target
 	Say     func(text string)
 	Quiet   bool // no progress is told
+
+	// Of a run over several processes: those that carry it out for this one,
+	// which are watched with it; in each of them, how it meets the others before
+	// the first hook, and whether it leaves the hooks to one of them.
+	Processes []int
+	Meet      func(ctx context.Context, open int) (all int, at time.Duration, ok bool)
+	Follows   bool
 }
 
 // Own is the tool's own server.
@@ -33,6 +40,7 @@ type Own struct {
 	Process *os.Process
 	Listen  string // host:port
 	Statz   string // URL of its page of facts
+	Several bool   // the process is the parent of several, which listen there
 }
 
 // Findings are what the rig found. What the plan does not ask for is nil.
@@ -147,6 +155,7 @@ func (r *Rig) conduct(ctx context.Context, run *runner.Options) {
 		Observer: drain.NewObserver(&plan, r.opt.Shard), Plan: &plan, Shard: r.opt.Shard,
 		Say:  func(string) {},
 		Hide: scenario.Hider(append(plan.Secrets(), r.opt.Secrets...)).Replace,
+		Meet: r.opt.Meet, Follows: r.opt.Follows,
 	}
 	if !r.opt.Quiet {
 		c.Say = r.opt.Say
@@ -160,7 +169,7 @@ func (r *Rig) conduct(ctx context.Context, run *runner.Options) {
 		}
 		c.What = append(c.What, h.String())
 	}
-	if c.Leaves() {
+	if c.Leaves() && !r.opt.Follows {
 		r.warnings = append(r.warnings, fmt.Sprintf("shard %s leaves the hooks to the first one and counts from the moment it had planned: start the shards together", r.opt.Shard))
 	}
 	r.conductor, r.conducted = c, c.Start(ctx)

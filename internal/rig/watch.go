@@ -81,6 +81,9 @@ func newVigil(opt *Options) (*vigil, error) {
 			texts = []string{plan.Target.SignalTo(&scenario.Hook{})}
 			if opt.Own != nil {
 				texts = []string{"pid:" + strconv.Itoa(opt.Own.Process.Pid), opt.Own.Statz}
+				if opt.Own.Several {
+					texts[0] = "port:" + strconv.Itoa(v.target.sampler.Port)
+				}
 			}
 		}
 		for _, text := range texts {
@@ -94,7 +97,7 @@ func newVigil(opt *Options) (*vigil, error) {
 	if v.target.sampler.Roots, err = roots(plan.Target.TLS.CA); err != nil {
 		return nil, err
 	}
-	v.self.sampler.Sources = []watch.Source{watch.Self()}
+	v.self.sampler.Sources = []watch.Source{watch.Self(opt.Processes...)}
 	for _, w := range []*watched{&v.target, &v.self} {
 		w.sampler.State, w.series.Warm = v.state, warm
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/wsload/wsload/internal/gate/metric"
@@ -15,6 +16,7 @@ import (
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/scenario/problem"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -60,7 +62,7 @@ func (r *resolving) check() error {
 	if r.from.Gates {
 		problems = append(problems, r.notGated()...)
 	} else {
-		problems = append(append(problems, r.badRules()...), rig.Check(&r.Ready)...)
+		problems = slices.Concat(problems, r.badRules(), r.badProcs(), rig.Check(&r.Ready))
 	}
 	return problems.Err()
 }
@@ -116,11 +118,43 @@ func (r *resolving) notGated() (problems problem.List) {
 	return problems
 }
 
+// mostProcs bounds --procs: more is a slip of the keyboard.
+const mostProcs = 256
+
+// badProcs refuses what several processes cannot do.
+func (r *resolving) badProcs() (problems problem.List) {
+	procs := r.from.Procs
+	refuse := func(key, msg, hint string) {
+		problems = append(problems, problem.Problem{Key: key, Value: strconv.Itoa(procs), Msg: msg, Hint: hint})
+	}
+	n := r.Plan.Load.Connections
+	switch {
+	case r.from.Gates || procs == 1:
+		return problems
+	case procs < 1 || procs > mostProcs:
+		refuse("--procs", fmt.Sprintf("must be 1 to %d", mostProcs), "")
+	case n > 0 && r.Shard.Split(procs, procs).Size(n) == 0:
+		refuse("--procs", fmt.Sprintf("there are only %d connections", r.Shard.Size(n)), "use at most one process for each")
+	}
+	if r.Plan.Faults.Toxiproxy != "" {
+		refuse("faults.toxiproxy", "several processes would each set up the same Toxiproxy", "use --procs 1, or leave the key out: then each process is the path itself")
+	}
+	if kind := r.Plan.Closes.Shape.Kind(); kind == value.ShapeWave || kind == value.ShapeAtEnd || len(r.Plan.Load.Stages) > 0 {
+		for i := range r.Plan.Closes.Mix {
+			entry := &r.Plan.Closes.Mix[i]
+			if entry.Weight > 0 && entry.Trigger.Shared() && !entry.Trigger.Names() {
+				refuse(fmt.Sprintf("closes.mix[%d].trigger", i), "a trigger of the server as a whole would be fired by each of the processes", "use --procs 1, or make it a hook of wsload drain")
+			}
+		}
+	}
+	return problems
+}
+
 // preflight asks whether this host can carry out the plan. What it refuses is
 // told where that is all that is asked.
 func (r *resolving) preflight() error {
 	plan := r.OnHost()
-	warnings, err := runner.Preflight(&plan, r.Shard)
+	warnings, err := runner.PreflightProcs(&plan, r.Shard, r.Procs)
 	r.Warnings = warnings
 	if refused, ok := errors.AsType[problem.List](err); ok && r.from.Asks {
 		r.Refused = refused

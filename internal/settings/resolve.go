@@ -22,6 +22,7 @@ type Sources struct {
 	Found   []Finding // what is wrong with the flags already
 	Rules   []string  // added to gate.rules
 	Shard   string    // part of the plan to carry out, as in "1/3"; "1/1" is all of it
+	Procs   int       // processes that carry it out; any is right with Gates
 
 	Runs  bool // the plan is to be carried out, not only shown
 	Asks  bool // what this host refuses of it is told and is no error
@@ -37,6 +38,7 @@ type Config struct {
 	Plan     scenario.Plan // to store: seed and expectation settled, ${VAR} still in place
 	Ready    scenario.Plan // to run: variables replaced
 	Shard    scenario.Shard
+	Procs    int               // processes that carry it out
 	Own      bool              // against the tool's own server
 	Sources  map[string]string // by key: where its value comes from
 	Warnings []string          // of the preflight
@@ -74,7 +76,7 @@ func Resolve(s Sources) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration %s: %w", file.name, err)
 	}
-	r := &resolving{Config: &Config{Sources: l.sources(keys)}, from: &s, file: file, found: found}
+	r := &resolving{Config: &Config{Procs: max(1, s.Procs), Sources: l.sources(keys)}, from: &s, file: file, found: found}
 	c := r.Config
 	var decoding, settling, expanding error
 	c.Plan, decoding = scenario.Decode(tree)
@@ -87,7 +89,7 @@ func Resolve(s Sources) (*Config, error) {
 		return value, ok
 	})
 	all := problem.Join(problemsOf(found), decoding, settling, expanding, c.Ready.Validate(), r.check())
-	if !touches(all, "load", "target", "closes", "--shard") { // which a preflight reckons with
+	if !touches(all, "load", "target", "closes", "--shard", "--procs") { // which a preflight reckons with
 		all = problem.Join(all, r.preflight())
 	}
 	if all != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -226,14 +227,34 @@ func TestAPortIsFollowedFromOneServerToTheNext(t *testing.T) {
 
 func TestThisProcessTellsOfItself(t *testing.T) {
 	runtime.GC() // its heap is known from the first collection on
-	r := ofThisProcess()
+	r := ofThisProcess(nil)
 	if n := int64(runtime.NumGoroutine()); r.Goroutines.N < 2 || r.Goroutines.N > n+5 || r.Heap.N < 1<<14 || r.Heap.N > r.RSS.N {
 		t.Errorf("%+v, %d goroutines", r, n)
 	}
 	held := make([]byte, 32*mib)
 	runtime.GC()
-	if now := ofThisProcess(); now.Heap.N < r.Heap.N+int64(len(held))-mib {
+	if now := ofThisProcess(nil); now.Heap.N < r.Heap.N+int64(len(held))-mib {
 		t.Errorf("heap %d, then %d with 32 MiB more", r.Heap.N, now.Heap.N)
 	}
 	runtime.KeepAlive(held)
+}
+
+func TestProcessesThatWorkForThisOneAreAddedToIt(t *testing.T) {
+	helper := exec.CommandContext(t.Context(), "sleep", "1000")
+	if err := helper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := sync.OnceFunc(func() { _ = helper.Process.Kill(); _ = helper.Wait() })
+	defer end()
+	alone, both := ofThisProcess(nil), ofThisProcess([]int{helper.Process.Pid})
+	if more := both.FDs.N - alone.FDs.N; more < 3 {
+		t.Errorf("with another process there are %d more descriptors", more)
+	}
+	if both.Heap.OK || both.Goroutines.OK || !alone.Goroutines.OK {
+		t.Errorf("what only a process knows of itself is told of two: %+v, and of one %+v", both.Facts, alone.Facts)
+	}
+	end()
+	if after := ofThisProcess([]int{helper.Process.Pid}); !after.FDs.OK || after.FDs.N >= both.FDs.N || !slices.Equal(after.members, both.members) {
+		t.Errorf("when it has ended: %+v, before %+v", after, both)
+	}
 }

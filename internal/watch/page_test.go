@@ -133,7 +133,7 @@ func TestTheStatzOfWsloadsOwnServerIsUnderstood(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	// What it tells is of this process.
-	if self := ofThisProcess(); r.Threads.OK != self.Threads.OK || r.RSS.OK != self.RSS.OK || r.FDs.OK != self.FDs.OK {
+	if self := ofThisProcess(nil); r.Threads.OK != self.Threads.OK || r.RSS.OK != self.RSS.OK || r.FDs.OK != self.FDs.OK {
 		t.Errorf("by its page %+v, by itself %+v", r, self)
 	}
 	cancel()

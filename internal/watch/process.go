@@ -96,10 +96,11 @@ func (h *holder) read() (reading, error) {
 	return processes(h.pids)
 }
 
-// ofThisProcess reads the facts of this process.
-func ofThisProcess() reading {
+// ofThisProcess reads the facts of this process and of those that work for it.
+// What only a process itself can tell is unknown where there are any.
+func ofThisProcess(with []int) reading {
 	p := proc.Self()
-	return reading{
+	r := reading{
 		Facts: Facts{
 			FDs: p.Descriptors, RSS: p.RSS, Heap: proc.Heap(), Threads: p.Threads, CPU: p.CPU,
 			// The runtime's metric of that name counts its own goroutines too.
@@ -107,4 +108,14 @@ func ofThisProcess() reading {
 		},
 		members: []string{"self"},
 	}
+	if len(with) > 0 {
+		r.Heap, r.Goroutines = proc.Fact{}, proc.Fact{}
+	}
+	for _, pid := range with {
+		if one, err := processes([]int{pid}); err == nil { // else it has ended
+			r.FDs, r.RSS = sum(r.FDs, one.FDs), sum(r.RSS, one.RSS)
+			r.Threads, r.CPU = sum(r.Threads, one.Threads), sum(r.CPU, one.CPU)
+		}
+	}
+	return r
 }

@@ -149,7 +149,7 @@ func (s *Sampler) count(sample *Sample) error {
 func (r *reader) read(ctx context.Context, client *http.Client) (reading, error) {
 	switch r.source.kind {
 	case ofSelf:
-		return ofThisProcess(), nil
+		return ofThisProcess(r.source.with), nil
 	case ofPID:
 		return processes([]int{r.source.number})
 	case ofPIDFile:

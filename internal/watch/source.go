@@ -27,10 +27,12 @@ type Source struct {
 	number int      // the pid or the port
 	file   string   // with the pid in it
 	page   *url.URL // may hold secrets
+	with   []int    // processes that are added to this one
 }
 
-// Self is the source that tells of this process.
-func Self() Source { return Source{kind: ofSelf} }
+// Self is the source that tells of this process, and of those that work for it
+// with it, added up as long as each lasts.
+func Self(with ...int) Source { return Source{kind: ofSelf, with: with} }
 
 const sourceHint = "write pid:1234, pidfile:/run/server.pid, port:9000 or the URL of a page with metrics, as http://host:9000/metrics"
 

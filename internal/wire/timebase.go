@@ -45,6 +45,16 @@ const (
 // NewTimebase returns a Timebase that begins now.
 func NewTimebase() *Timebase { return newTimebase(time.Time.UnixNano) }
 
+// NewTimebaseAt returns a Timebase that begins at a moment of the wall clock: of
+// processes that are given the same one, the offsets are of one scale.
+func NewTimebaseAt(begin time.Time) *Timebase {
+	tb := NewTimebase()
+	tb.start = tb.start.Add(begin.Sub(time.Unix(0, tb.Wall())))
+	p := tb.read()
+	tb.pair.Store(&p)
+	return tb
+}
+
 func newTimebase(wallOf func(time.Time) int64) *Timebase {
 	tb := &Timebase{start: time.Now(), wallOf: wallOf}
 	p := tb.read()

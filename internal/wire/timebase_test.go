@@ -121,3 +121,21 @@ func TestTwoStepsInARowAreTwo(t *testing.T) {
 		}
 	})
 }
+
+func TestTimebasesOfOneMomentHaveOneScale(t *testing.T) {
+	begin := time.Now().Add(-time.Hour)
+	for range 3 {
+		tb := NewTimebaseAt(time.Unix(0, begin.UnixNano())) // without a monotonic reading, as from another process
+		before := time.Since(begin)
+		now, stamp := tb.Now(), tb.arrival(time.Now().UnixNano())
+		after := time.Since(begin)
+		for _, at := range []time.Duration{now, stamp.At} {
+			if at < before-5*time.Millisecond || at > after+5*time.Millisecond {
+				t.Errorf("a moment between %v and %v is at %v", before, after, at)
+			}
+		}
+		if off := tb.Wall() - begin.UnixNano(); off < -int64(5*time.Millisecond) || off > int64(5*time.Millisecond) {
+			t.Errorf("its offset 0 is %d ns off the moment it was given", off)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package parts
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An employer speaks to a worker of this process over pipes.
+type employer struct {
+	t    *testing.T
+	down *io.PipeWriter
+	up   *bufio.Reader
+	done chan error
+}
+
+func employ(t *testing.T, o Orders) *employer {
+	t.Helper()
+	in, down := io.Pipe()
+	up, out := io.Pipe()
+	e := &employer{t: t, down: down, up: bufio.NewReader(up), done: make(chan error, 1)}
+	go func() {
+		err := Work(in, out)
+		out.Close()
+		e.done <- err
+	}()
+	e.send(o)
+	return e
+}
+
+func (e *employer) send(v any) {
+	e.t.Helper()
+	line, err := json.Marshal(v)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if _, err := e.down.Write(append(line, '\n')); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// next is the next line that it says and that is no part of the stream.
+func (e *employer) next() (h heard, ok bool) {
+	for {
+		line, err := e.up.ReadBytes('\n')
+		if err != nil {
+			return h, false
+		}
+		h = heard{}
+		if err := json.Unmarshal(line, &h); err != nil {
+			e.t.Fatalf("it says %s: %v", line, err)
+		}
+		if h != (heard{}) {
+			return h, true
+		}
+	}
+}
+
+func orders(t *testing.T) Orders {
+	plan := once(5, serve(t))
+	plan.Load.Duration = time.Hour
+	plan.Closes.Mix = plan.Closes.Mix[:1]
+	return Orders{Plan: plan, Told: plan, Target: plan.Target.URL, Run: "test", RunID: 1, Leads: true}
+}
+
+func TestAWorkerEndsItsPartInOrderWhenItsInputDoes(t *testing.T) {
+	e := employ(t, orders(t))
+	if h, _ := e.next(); !h.Ready {
+		t.Fatalf("first it says %+v", h)
+	}
+	begin := time.Now()
+	e.send(told{Go: &begin})
+	ended := false
+	for h, ok := e.next(); ok; h, ok = e.next() {
+		if h.Interval != nil && h.Interval.Connections.Open > 0 {
+			e.down.Close()
+		}
+		if h.End != nil {
+			ended = h.End.Complete
+		}
+	}
+	if err := <-e.done; err != nil || !ended {
+		t.Errorf("it ended with %v, its part whole: %v", err, ended)
+	}
+}
+
+func TestAWorkerWhoseInputEndsBeforeTheBeginningDoesNothing(t *testing.T) {
+	e := employ(t, orders(t))
+	e.next()
+	e.down.Close()
+	if h, ok := e.next(); ok {
+		t.Errorf("it says %+v", h)
+	}
+	if err := <-e.done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAWorkerThatCannotReadItsOrdersSaysSo(t *testing.T) {
+	for _, text := range []string{"", "{", "null\n{}\n{", `{"plan":{"load":{"connections":"many"}}}` + "\n"} {
+		if err := Work(strings.NewReader(text), io.Discard); (err == nil) != strings.HasPrefix(text, "null") || err != nil && !strings.HasPrefix(err.Error(), "read orders: ") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestOrdersReachAWorkerAsTheyWereGiven(t *testing.T) {
+	o := orders(t)
+	o.Plan.Target.Headers = []string{"Authorization: Bearer much secret"}
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Orders
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(got)
+	if err != nil || string(again) != string(text) || !strings.Contains(string(text), "much secret") {
+		t.Errorf("orders %s\nbecame %s, %v", text, again, err)
+	}
+}
+
+func TestATraceBecomesWholeMarkedLines(t *testing.T) {
+	var out strings.Builder
+	w := &traceVoice{to: &out}
+	for _, piece := range []string{"on", "e\ntwo\nth", "", "ree", "\n"} {
+		if n, err := w.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Fatalf("wrote %d of %q, %v", n, piece, err)
+		}
+	}
+	if got, want := out.String(), "Tone\nTtwo\nTthree\n"; got != want {
+		t.Errorf("it became %q, want %q", got, want)
+	}
+}
