@@ -36,6 +36,8 @@ func process(what string) int {
 	switch what {
 	case "worker":
 		err = Work(ctx, os.Stdin, os.Stdout, os.Stderr)
+		stop() // which must have no effect any more, and time to have it
+		time.Sleep(50 * time.Millisecond)
 	case "server": // says where it listens, and serves
 		var s *Server
 		if s, err = Start(ctx, "127.0.0.1:0", options()); err == nil {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,7 +20,6 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/wsload/wsload/internal/target"
-	"github.com/wsload/wsload/stats"
 )
 
 // many connections leave no process without one, but by a chance of 1 in 10^15.
@@ -28,7 +28,7 @@ const many = 90
 // followed reads /ended to its end, page by page, of one run or of all.
 func (h *host) followed(run string) (ends []target.End, next target.Cursor) {
 	h.t.Helper()
-	for {
+	for range many {
 		after, err := next.MarshalText()
 		if err != nil {
 			h.t.Fatal(err)
@@ -41,6 +41,8 @@ func (h *host) followed(run string) (ends []target.End, next target.Cursor) {
 		}
 		ends = append(ends, page.Ends...)
 	}
+	h.t.Fatalf("there is no end to the ends, %v is not the last", next)
+	return nil, nil
 }
 
 func TestWhicheverProcessIsAskedTheAnswerIsOfAll(t *testing.T) {
@@ -77,6 +79,11 @@ func TestWhicheverProcessIsAskedTheAnswerIsOfAll(t *testing.T) {
 	}
 	if len(next) != procs || sum != many+2 {
 		t.Errorf("the cursor is %v, want %d numbers that make %d", next, procs, many+2)
+	}
+	var page target.Ended
+	h.get("/ended?"+target.Inquiry{After: target.Cursor{next[0], 0, next[2]}}.Query(), &page)
+	if len(page.Ends) != int(next[1]) || !slices.Equal(page.Next, next) {
+		t.Errorf("process 2 has %d ends, told of are %d, up to %v", next[1], len(page.Ends), page.Next)
 	}
 	if own, at := h.followed("00000002"); len(own) != 2 || len(at) != procs || at[0] != next[0] {
 		t.Errorf("run 2 is told of %+v, up to %v", own, at)
@@ -117,6 +124,33 @@ func TestAnOrderlyEndClosesTheConnectionsOfAllProcesses(t *testing.T) {
 	if conn, err := net.Dial("tcp", h.Addr().String()); err == nil {
 		conn.Close()
 		t.Error("it still listens")
+	}
+}
+
+func TestAServerThatEndsTakesNoNewConnections(t *testing.T) {
+	opt := options()
+	opt.Drain = patience
+	h := serve(t, opt)
+	all := h.openAll(many) // which nobody reads: no Close is answered
+	ended := make(chan error)
+	go func() { ended <- h.end() }()
+	h.until("it refuses connections", func() bool {
+		conn, err := net.Dial("tcp", h.Addr().String())
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended before its connections: %v", err)
+	default:
+	}
+	for _, c := range all {
+		_ = c.CloseNow()
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -281,80 +315,5 @@ func TestAServerWhoseProcessesDoNotStartSaysWhy(t *testing.T) {
 	cancel(enough)
 	if _, err := Start(ctx, "127.0.0.1:0", options()); !errors.Is(err, enough) {
 		t.Errorf("it was given up with %v", err)
-	}
-}
-
-func TestWhatAllProcessesRecordIsOneSummary(t *testing.T) {
-	opt := options()
-	opt.Measure = true
-	h := serve(t, opt)
-	all := h.openAll(many)
-	sum := stats.NewSummary(target.Entries())
-	var open uint64
-	h.until("all are open", func() bool {
-		var more *stats.Summary
-		more, open = h.Flip(nil)
-		sum.Merge(more)
-		return open == many
-	})
-	if sum.Connections.Started != many || sum.Connections.Ended != 0 {
-		t.Errorf("of %+v %d are open", sum.Connections, open)
-	}
-	h.closeAllOf(all)
-	h.settled()
-	second, open := h.Flip(nil)
-	if open != 0 {
-		t.Errorf("%d are open", open)
-	}
-	h.open(1, many) // of which the end of the server is the end
-	if err := h.end(); err != nil {
-		t.Fatal(err)
-	}
-	last, _ := h.Flip(nil)
-	sum.Merge(second)
-	sum.Merge(last)
-	if err := sum.Conserved(); err != nil || sum.Connections.Ended != many+1 {
-		t.Errorf("%+v, %v", sum.Connections, err)
-	}
-	if got := sum.PeakOpen(); got < many || len(sum.Peak) != procs {
-		t.Errorf("the peaks are %v", sum.Peak)
-	}
-	seen := map[uint64]bool{}
-	for _, x := range sum.Exemplars {
-		if seen[x.N] {
-			t.Errorf("two connections have the number %d", x.N)
-		}
-		seen[x.N] = true
-	}
-	if len(seen) == 0 {
-		t.Error("there are no exemplars")
-	}
-}
-
-func TestAProcessThatStandsStillIsWaitedForInFlipButNotForEver(t *testing.T) {
-	opt := options()
-	opt.Measure = true
-	h := serve(t, opt)
-	h.closeAllOf(h.openAll(many))
-	h.settled()
-	slow := h.workers[2].Process()
-	if err := slow.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	first, _ := h.Flip(nil)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	if _, err := ask[target.Statz](h.Server, ctx, func(int) string { return "/statz" }); err == nil || !strings.Contains(err.Error(), "ask process 3/3: ") {
-		t.Errorf("asked for a sum that would be wrong: %v", err)
-	}
-	if err := slow.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	late, _ := h.Flip(nil)
-	if n := first.Connections.Ended; n == 0 || n == many {
-		t.Errorf("%d connections were told of while one process stood still", n)
-	}
-	if first.Merge(late); first.Connections.Ended != many {
-		t.Errorf("%d connections were told of in the end, want %d", first.Connections.Ended, many)
 	}
 }
