@@ -53,7 +53,7 @@ func (a *app) serveCommand() *cobra.Command {
 			"A process holds no more connections than it may have descriptors (ulimit -n). With --procs several processes\n" +
 			"share the port (Linux), and the pages, the ledger and the result are of all of them. The kernel spreads the\n" +
 			"connections over them by chance, so leave 5 % room: with 20,000 descriptors, one process for each 19,000\n" +
-			"connections. What a path keeps from one connection to the next (/leak-memory) it keeps in each process.\n" +
+			"connections. What /leak-on-abort and /leak-memory keep at most, each process keeps at most.\n" +
 			"Where one dies the others go on; what it had counted is lost, the ledger says so, and the exit code is 1.",
 		Example: "  wsload serve\n" +
 			"  wsload serve --out clients.jsonl\n" +
