@@ -30,6 +30,7 @@ type child struct {
 	asked int      // ticks it has not answered
 	open  uint64   // connections, when it answered last
 	last  *target.Ledger
+	late  error // why it was killed, nil where this process did not
 }
 
 // startWorker starts a worker on a socket, which is the child's from then on.
@@ -88,9 +89,18 @@ func (c *child) goneSoon() bool {
 	}
 }
 
+// overdue notes why it is about to be killed.
+func (c *child) overdue(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = why
+}
+
 // howItEnded is never nil.
 func (c *child) howItEnded() error {
-	return cmp.Or(c.Err(), errors.New("by itself, or by a signal to it alone"))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return cmp.Or(c.late, c.Err(), errors.New("by itself, or by a signal to it alone"))
 }
 
 // letGo closes the listening socket on this side.

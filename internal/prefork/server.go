@@ -77,26 +77,11 @@ func (s *Server) start(ctx context.Context, files []*os.File) error {
 	if err != nil {
 		return err
 	}
-	s.pages = &http.Server{Handler: s.desk()}
-	o := order{Desk: desk.Addr().String(), Drain: s.opt.Drain, Measure: s.opt.Measure, Log: s.opt.Log != nil}
-	if err := o.enclose(s.opt.TLS); err != nil {
+	if err := s.staff(ctx, files, desk.Addr().String()); err != nil {
 		desk.Close()
 		return err
 	}
-	for i, f := range files {
-		c, err := s.startWorker(i, f, o)
-		if err != nil {
-			desk.Close()
-			return err
-		}
-		s.workers = append(s.workers, c)
-	}
-	for _, c := range s.workers {
-		if err := c.await(ctx); err != nil {
-			desk.Close()
-			return err
-		}
-	}
+	s.pages = &http.Server{Handler: s.desk()}
 	s.paging.Go(func() { _ = s.pages.Serve(desk) }) // until it is closed
 	var watching sync.WaitGroup
 	for _, c := range s.workers {
@@ -109,6 +94,27 @@ func (s *Server) start(ctx context.Context, files []*os.File) error {
 	return nil
 }
 
+// staff starts a worker on each socket and waits until all serve.
+func (s *Server) staff(ctx context.Context, files []*os.File, desk string) error {
+	o := order{Desk: desk, Drain: s.opt.Drain, Measure: s.opt.Measure, Log: s.opt.Log != nil}
+	if err := o.enclose(s.opt.TLS); err != nil {
+		return err
+	}
+	for i, f := range files {
+		c, err := s.startWorker(i, f, o)
+		if err != nil {
+			return err
+		}
+		s.workers = append(s.workers, c)
+	}
+	for _, c := range s.workers {
+		if err := c.await(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // kill ends the workers of a Server that did not come to serve.
 func (s *Server) kill() {
 	for _, c := range s.workers {
@@ -117,14 +123,17 @@ func (s *Server) kill() {
 	}
 }
 
-// watch tells of the end of a worker that nobody has asked to end.
+// watch tells of the end of a worker that nobody has asked to end, or that did
+// not come in order.
 func (s *Server) watch(c *child) {
 	<-c.Gone()
 	c.letGo() // else the kernel would go on to give it connections
 	s.change()
 	select {
 	case <-s.ending:
-		return
+		if c.Err() == nil {
+			return
+		}
 	default:
 	}
 	err := fmt.Errorf("process %s of the server has ended: %w", c.name, c.howItEnded())
@@ -174,7 +183,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	for _, c := range s.workers {
 		if !c.isGone() {
-			s.fail(fmt.Errorf("process %s of the server did not end within %v of being told, and was killed", c.name, s.opt.Drain+endGrace))
+			c.overdue(fmt.Errorf("it did not end within %v of being told, and was killed", s.opt.Drain+endGrace))
 		}
 		c.Kill()
 	}

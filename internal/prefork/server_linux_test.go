@@ -186,6 +186,34 @@ func TestWhereOneProcessDiesTheOthersGoOn(t *testing.T) {
 	}
 }
 
+func TestAProcessThatDoesNotEndInOrderIsAnError(t *testing.T) {
+	opt := options()
+	opt.Drain = time.Millisecond
+	h := serve(t, opt)
+	if err := h.workers[0].Process().Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	err := h.end()
+	if want := "process 1/3 of the server has ended: it did not end within 5.001s of being told, and was killed"; err == nil || err.Error() != want {
+		t.Errorf("one that stands still: %v, want %s", err, want)
+	}
+
+	opt.Drain = patience
+	h = serve(t, opt)
+	h.openAll(many) // which nobody reads, so that the end takes its time
+	ended := make(chan error)
+	go func() { ended <- h.end() }()
+	<-h.ending
+	for _, c := range h.workers {
+		if err := c.Process().Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-ended; err == nil || strings.Count(err.Error(), "has ended: signal: killed") != procs || h.Ledger().Lost != procs {
+		t.Errorf("processes that are killed while they end: %v, %d lost", err, h.Ledger().Lost)
+	}
+}
+
 func TestAServerWithoutProcessesEnds(t *testing.T) {
 	h := serve(t, options())
 	for _, c := range h.workers {
