@@ -1,10 +1,16 @@
 package runner
 
 import (
+	"bufio"
+	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/wsload/wsload/internal/memnet"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/stats"
@@ -144,6 +150,40 @@ func TestAHistoryIsPlayedWithTheLibraryAndWithoutIt(t *testing.T) {
 			t.Errorf("connection %d is probed: %t", n, !want)
 		}
 	}
+}
+
+func TestACloseThatTheLibraryDidNotWriteIsWrittenAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(memnet.Options{})
+		plan := active()
+		e := &engine{plan: &scenario.Plan{}, tb: wire.NewTimebase()}
+		c := &connection{shard: &shard{e: e}, plan: &plan}
+		c.hs.Dialer = &wire.Dialer{
+			Timebase: e.tb, Connect: time.Minute, Upgrade: time.Minute,
+			Dial: func(context.Context, string, netip.Addr) (net.Conn, error) { return near, nil },
+		}
+		req, bad := wire.NewRequest("ws://peer.test/", "", nil, nil)
+		if bad != nil {
+			t.Fatal(bad)
+		}
+		p := &peer{Conn: far, br: bufio.NewReader(far)}
+		go p.upgrade()
+		if err := c.hs.Open(req); err != nil {
+			t.Fatal(err)
+		}
+		c.tap = c.hs.Tap
+		if err := c.engage(); err != nil {
+			t.Fatal(err)
+		}
+		c.lib.CloseNow()
+		if err := c.ownStep(e.tb.Now() + time.Minute); err != nil {
+			t.Error(err)
+		}
+		if op, _, err := p.frame(); op != wire.OpClose || err != nil {
+			t.Errorf("the peer reads %v, %v", op, err)
+		}
+		c.tap.Shut()
+	})
 }
 
 func TestEveryHistoryEndsInItsClass(t *testing.T) {

@@ -46,7 +46,9 @@ func (c *connection) ownStep(limit time.Duration) error {
 	case scenario.Active:
 		var err error
 		if c.lib != nil {
-			err = c.lib.Close(websocket.StatusCode(plan.Code), plan.Reason)
+			if err = c.lib.Close(websocket.StatusCode(plan.Code), plan.Reason); c.unsaid() {
+				err = c.tap.WriteClose(plan.Code, plan.Reason, limit)
+			}
 		} else {
 			err = c.tap.WriteClose(plan.Code, plan.Reason, limit)
 		}
@@ -72,6 +74,13 @@ func (c *connection) ownStep(limit time.Duration) error {
 	default: // an abort in the midst of something
 		return c.disturb(limit)
 	}
+}
+
+// unsaid reports whether the library has left an open connection without a Close,
+// as it does where it gets to no write within its own five seconds.
+func (c *connection) unsaid() bool {
+	tr := c.tap.Trace()
+	return !tr.OwnClose.Set() && !tr.OwnCloseLost && !tr.PeerClose.Set() && tr.Ending == wire.None
 }
 
 // cut makes the planned cut, behind what the closer had to do before it.
