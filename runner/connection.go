@@ -214,7 +214,7 @@ func (c *connection) hold() {
 // soon as there is something for it.
 func (c *connection) receive() {
 	if c.lib == nil {
-		c.readErr = c.tap.Await(c.shard.e.calm)
+		c.readErr = c.tap.Await(c.shard.e.lull)
 		if !errors.Is(c.readErr, wire.ErrEngage) || !c.join() {
 			return
 		}

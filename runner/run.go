@@ -263,7 +263,7 @@ type engine struct {
 	crew    *crew   // connections and their closers
 	refill  refill
 	storm   storm
-	calm    func() // waits for the end of a storm
+	lull    func() // waits for the end of a storm
 
 	left     atomic.Int64    // slots whose connection has not settled, where each lives once
 	finished chan struct{}   // closed when left is 0
@@ -310,7 +310,7 @@ func newEngine(plan *scenario.Plan, opt Options) (*engine, error) {
 		return nil, err
 	}
 	e.prepare()
-	e.calm = e.storm.wait
+	e.lull = e.storm.wait
 	e.traffic = newTraffic(e)
 	e.waves = newWaves(e)
 	n := min(runtime.GOMAXPROCS(0), e.slots)

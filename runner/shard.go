@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +26,7 @@ type shard struct {
 func (s *shard) fireAll(all []due) {
 	var closes []due
 	for _, d := range all {
-		if len(all) > fewCloses && (d.task == taskClose || d.task == taskForward || d.task == taskOff) {
+		if len(all) > calm && (d.task == taskClose || d.task == taskForward || d.task == taskOff) {
 			closes = append(closes, d)
 		} else {
 			s.fire(d)
@@ -38,12 +37,17 @@ func (s *shard) fireAll(all []due) {
 	}
 	storm := &s.e.storm
 	storm.rises(len(closes))
-	for part := range slices.Chunk(closes, fewCloses) {
+	next := new(atomic.Int64)
+	for range (len(closes) + gust - 1) / gust {
 		storm.gusts.Go(func() {
-			for _, d := range part {
-				s.fire(d)
+			for range gust {
+				k := next.Add(1) - 1
+				if k >= int64(len(closes)) {
+					return
+				}
+				s.fire(closes[k])
+				storm.falls()
 			}
-			storm.falls(len(part))
 		})
 	}
 }
@@ -141,10 +145,14 @@ func (s *shard) each(f func(*connection)) {
 	}
 }
 
-// fewCloses is how many closes of a storm one goroutine takes. Where Go's
-// scheduler ends its slice of time, so many have to queue behind all who have got
-// their answer meanwhile.
-const fewCloses = 8
+const (
+	// calm is how many entries may be due together and make no storm.
+	calm = 8
+	// gust is how many closes of a storm one goroutine takes, each the next of
+	// all: so few that Go's scheduler does not end its slice of time, which would
+	// leave a close behind all who have got their answer meanwhile.
+	gust = 64
+)
 
 // A storm is closes that are due together. Until all of them have begun, nobody
 // reads the answer to one: that would take the processor from those that are
@@ -155,22 +163,27 @@ type storm struct {
 	left  atomic.Int64 // closes that have not begun
 
 	mu   sync.Mutex
-	over chan struct{} // closed when left is 0; nil before the first storm
+	over chan struct{} // closed and gone when left is 0
 }
 
 func (s *storm) rises(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.left.Add(int64(n)) == int64(n) {
+	if s.left.Add(int64(n)); s.over == nil {
 		s.over = make(chan struct{})
 	}
 }
 
-func (s *storm) falls(n int) {
+// falls is told of each close that has begun.
+func (s *storm) falls() {
+	if s.left.Add(-1) > 0 {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.left.Add(-int64(n)) == 0 {
+	if s.left.Load() == 0 && s.over != nil { // no other has risen meanwhile
 		close(s.over)
+		s.over = nil
 	}
 }
 
@@ -182,7 +195,9 @@ func (s *storm) wait() {
 	s.mu.Lock()
 	over := s.over
 	s.mu.Unlock()
-	<-over
+	if over != nil {
+		<-over
+	}
 }
 
 // A meter turns what the shards record into interval summaries and a total. It

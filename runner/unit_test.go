@@ -114,7 +114,9 @@ func TestWhoHasGotAnAnswerWaitsForTheEndOfTheStorm(t *testing.T) {
 		for range 2 {
 			s.rises(2)
 			s.rises(3)
-			s.falls(4)
+			for range 4 {
+				s.falls()
+			}
 			waited := make(chan struct{})
 			go func() {
 				s.wait()
@@ -126,7 +128,7 @@ func TestWhoHasGotAnAnswerWaitsForTheEndOfTheStorm(t *testing.T) {
 				t.Fatal("it did not wait for the last close")
 			default:
 			}
-			s.falls(1)
+			s.falls()
 			<-waited
 		}
 	})
