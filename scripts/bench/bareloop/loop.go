@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsload/wsload/internal/proc"
+)
+
+type loop struct {
+	addr, path string
+	rate       float64 // first starts per second; 0: all at once
+	hold       time.Duration
+	receive    bool
+	schedule   *schedule // nil: each connection is held for its own time
+
+	left     atomic.Int64
+	failures atomic.Int64
+	first    atomic.Pointer[error]
+}
+
+// run does n lifecycles on a number of workers and returns when all ended.
+func (l *loop) run(n int64, workers int) result {
+	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: d3Nsb2FkIGJhcmVsb29wIQ==\r\n\r\n", l.path, l.addr)
+	l.left.Store(n)
+	start, cpu := time.Now(), proc.Self().CPU
+	if l.schedule != nil {
+		l.schedule.start = start
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		if l.rate > 0 {
+			time.Sleep(time.Until(start.Add(time.Duration(float64(w) / l.rate * float64(time.Second)))))
+		}
+		wg.Go(func() { l.work(request) })
+	}
+	wg.Wait()
+	seconds, cpuAfter := time.Since(start).Seconds(), proc.Self().CPU
+
+	failures := l.failures.Load()
+	r := result{
+		Lifecycles: n - failures, Seconds: seconds,
+		LifecyclesPerSec: float64(n-failures) / seconds,
+		Failures:         failures, ConcurrentWorkers: workers,
+	}
+	if cpuAfter.OK && r.Lifecycles > 0 {
+		r.CPUPerLifecycle = float64(cpuAfter.N-cpu.N) / 1e3 / float64(r.Lifecycles)
+	}
+	if first := l.first.Load(); first != nil {
+		r.FirstFailure = (*first).Error()
+	}
+	if l.schedule != nil {
+		r.lateness = l.schedule.lateness()
+	}
+	return r
+}
+
+func (l *loop) work(request []byte) {
+	dialer := net.Dialer{KeepAlive: -1} // a keepalive is four more system calls
+	if l.receive {
+		dialer.Timeout = limit
+	}
+	var buffer []byte
+	if !l.receive {
+		buffer = make([]byte, 4096)
+	}
+	for l.left.Add(-1) >= 0 {
+		var err error
+		if l.receive {
+			done := make(chan error)
+			go func() { done <- l.receiving(&dialer, request) }()
+			err = <-done
+		} else {
+			err = l.lifecycle(&dialer, request, buffer)
+		}
+		if err != nil {
+			l.failures.Add(1)
+			l.first.CompareAndSwap(nil, &err)
+		}
+	}
+}
