@@ -1,130 +1,156 @@
 #!/usr/bin/env bash
-# What one lifecycle (dial, upgrade, hold, Close, the peer's Close, its FIN) costs
-# the client in CPU: wsload with all its measuring on, beside bare Go loops and,
-# where it is installed, k6. All talk to the same `wsload serve`.
+# What wsload costs and how well it keeps time, beside other clients. All do the
+# same lifecycle (dial, upgrade, hold, Close, the peer's Close, its FIN) with the
+# same `wsload serve`, from the same source address:
 #
-#   bare-worker   workers do one lifecycle after the other; nobody reads while a
-#                 connection is held, no wait has a limit: a lower bound
-#   bare          a goroutine with a receive loop per connection, a timer for its
-#                 Close, limits on the waits: the least a load generator must do
-#   wsload        the same, and measured
+#   epoll            C, one thread, system calls and nothing else
+#   bare_worker      Go; workers do one lifecycle after the other, nobody reads
+#                    while a connection is held, no wait has a limit: a lower bound
+#   bare             Go; a goroutine with a receive loop per connection, a timer
+#                    for its Close, limits on the waits: the least that a load
+#                    generator in Go must do
+#   wsload           the same with all its measuring on
+#   k6_ws, k6_websockets, node_ws, tsung    where they are installed
 #
-# Two loads: "busy" holds nothing and goes as fast as it can; "held" keeps a
-# population whose members live half a second to one and a half.
+# The parts:
 #
-# Absolute times differ from run to run on a shared machine. So the tools take
-# turns within a round, and the tables give the median over the rounds of each
-# figure and of its ratio to "bare" in the same round.
+#   busy       CPU per lifecycle, nothing held, as fast as it goes
+#   held       CPU per lifecycle, a population whose members live about a second
+#   open       CPU per lifecycle at 500 open and at 15,000 open, 2,000 a second
+#   idle       memory per connection, 15,000 open
+#   schedule   how late 3,000 Closes a second are
+#   storm      10,000 Closes planned for one moment: from the first write to the last
 #
-# usage: scripts/bench.sh [ROUNDS]
+# Absolute figures differ from run to run on a shared machine. So the tools take
+# turns within a round, in the reverse order in every second one, and the table
+# gives the median over the rounds of each figure and of its ratio to the
+# reference in the same round. docs/performance.md tells how each is taken.
+#
+# The table is Markdown on standard output, with whether each bar is met behind
+# it. The exit code is 1 where a bar that was measured is missed.
+#
+#   scripts/bench.sh [ROUNDS] [PART...] [-q] [-o FILE]
+#   ROUNDS  7 unless told, which takes half an hour for all parts
+#   PART    some of the above, all unless told
+#   -q      a tenth of each load: tells whether the bench works, and no figures
+#   -o      write what was measured to FILE, a line of JSON for each figure of a
+#           round; jq -rsf scripts/bench/table.jq FILE gives the table of it again
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/bench/clients.sh
+source scripts/bench/clients.sh
 
-rounds=${1:-7}
+all_parts=(busy held open idle schedule storm)
+rounds=7 parts=() scale=1 out=
+while [ $# -gt 0 ]; do
+	case $1 in
+	-q) scale=10 ;;
+	-o)
+		out=${2:?-o wants a file}
+		shift
+		;;
+	busy | held | open | idle | schedule | storm) parts+=("$1") ;;
+	[1-9] | [1-9][0-9]) rounds=$1 ;;
+	*)
+		echo "usage: scripts/bench.sh [ROUNDS] [busy|held|open|idle|schedule|storm...] [-q] [-o FILE]" >&2
+		exit 2
+		;;
+	esac
+	shift
+done
+[ ${#parts[@]} -gt 0 ] || parts=("${all_parts[@]}")
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/wsload-bench.XXXXXX")
-server=
+server= client=
 finish() {
+	[ -z "$client" ] || kill -KILL "$client" 2>/dev/null || true
 	[ -z "$server" ] || kill "$server" 2>/dev/null || true
 	rm -rf "$dir"
 }
 trap finish EXIT
+figures=${out:-$dir/figures}
 
-go build -o "$dir/wsload" ./cmd/wsload
-go build -o "$dir/bareloop" ./scripts/bench/bareloop
-
-"$dir/wsload" serve --listen 127.0.0.1:0 --json >"$dir/ready" 2>"$dir/serve.log" &
-server=$!
-for _ in $(seq 100); do
-	[ -s "$dir/ready" ] && break
-	sleep 0.1
-done
-addr=$(jq -r .listen "$dir/ready")
-
-# timed runs a command and prints the CPU time it took, user and system, in µs.
-timed() {
-	local TIMEFORMAT='%3U %3S'
-	{ time "$@" >"$dir/out" 2>"$dir/err"; } 2>"$dir/time"
-	awk '{ printf "%d", ($1 + $2) * 1e6 }' "$dir/time"
+# prepare builds the clients and says which there are.
+prepare() {
+	go build -o "$dir/wsload" ./cmd/wsload
+	go build -o "$dir/bareloop" ./scripts/bench/bareloop
+	tools=(bare_worker bare wsload)
+	if type -P cc >/dev/null; then
+		cc -O2 -o "$dir/epoll" scripts/bench/epoll/epoll.c
+		tools=(epoll "${tools[@]}")
+	else
+		absent epoll "there is no cc"
+	fi
+	if type -P k6 >/dev/null; then tools+=(k6_ws k6_websockets); else absent k6 "not on PATH"; fi
+	if type -P node >/dev/null && [ -d scripts/lab/node-ws/node_modules/ws ]; then
+		tools+=(node_ws)
+	else
+		absent "Node ws" "scripts/lab/lab.sh install brings it"
+	fi
+	if type -P tsung >/dev/null; then tools+=(tsung); else absent tsung "not on PATH"; fi
 }
 
-# Each tool prints, for the load set by load(): µs of CPU per lifecycle,
-# lifecycles per second.
-load() { # name, concurrency, lifecycles, mean hold, seconds
-	load=$1 concurrency=$2 lifecycles=$3 hold=$4 seconds=$5
-}
-bareloop() {
-	"$dir/bareloop" -addr "$addr" -n "$lifecycles" -c "$concurrency" -hold "${hold}ms" "$@" |
-		jq -r '"\(.cpu_us_per_lifecycle) \(.lifecycles_per_s)"'
-}
-bare_worker() { bareloop; }
-bare() { bareloop -receive; }
-wsload() {
-	local cpu
-	cpu=$(timed "$dir/wsload" run --target "ws://$addr/echo" --connections "$concurrency" --rate 0 \
-		--duration "${seconds}s" --hold "uniform($((hold / 2))ms,$((hold * 3 / 2))ms)" --mix active=1 --seed 1 --json)
-	jq -r --argjson cpu "$cpu" --argjson seconds "$seconds" '.total.connections
-		| "\($cpu / .ended) \(.ended / $seconds)"' "$dir/out"
-}
-k6() {
-	local cpu
-	cpu=$(timed command k6 run --quiet --no-usage-report -e URL="ws://$addr/echo" -e HOLD="$hold" \
-		-e C="$concurrency" -e N="$lifecycles" scripts/bench/k6.js)
-	awk -v cpu="$cpu" -v n="$lifecycles" 'BEGIN { printf "%f 0\n", cpu / n }'
-}
+absent() { echo "$1 is left out: $2" >&2; } # what, why
 
-tools=(bare_worker bare wsload)
-if type -P k6 >/dev/null; then tools+=(k6); else echo "k6 is not on PATH and is left out" >&2; fi
-
-measure() {
-	load "$@"
-	: >"$dir/figures"
-	bare >/dev/null # to warm up
-	for ((round = 1; round <= rounds; round++)); do
-		for tool in "${tools[@]}"; do
-			figures=$("$tool")
-			echo "$load $round $tool $figures" >&2
-			echo "$round $tool $figures" >>"$dir/figures"
-		done
+# serve starts the server that all clients use and sets addr.
+serve() {
+	"$dir/wsload" serve --listen 127.0.0.1:0 --json >"$dir/ready" 2>"$dir/serve.log" &
+	server=$!
+	for _ in $(seq 100); do
+		[ -s "$dir/ready" ] && break
+		sleep 0.1
 	done
-	printf '\n%s: %s at once, mean hold %s ms; medians of %s interleaved rounds\n' "$load" "$concurrency" "$hold" "$rounds"
-	table
+	addr=$(jq -r .listen "$dir/ready")
 }
 
-table() {
-	awk '
-	function median(list, n,    v, i) {
-		n = split(list, v, " ")
-		asort_numeric(v, n)
-		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-	}
-	function asort_numeric(v, n,    i, j, x) {
-		for (i = 2; i <= n; i++) {
-			x = v[i] + 0
-			for (j = i - 1; j >= 1 && v[j] + 0 > x; j--) v[j + 1] = v[j]
-			v[j + 1] = x
-		}
-	}
-	$2 == "bare" { base[$1] = $3 }
-	{
-		if (!($2 in cpu)) order[++count] = $2
-		cpu[$2] = cpu[$2] " " $3
-		per[$2] = per[$2] " " $4
-		figure[$2, $1] = $3
-	}
-	END {
-		printf "%-10s %22s %14s %12s\n", "client", "CPU us per lifecycle", "x bare", "lifecycles/s"
-		for (i = 1; i <= count; i++) {
-			t = order[i]
-			rate = median(per[t])
-			ratio = ""
-			for (round in base) ratio = ratio " " figure[t, round] / base[round]
-			printf "%-10s %22.1f %14.2f %12s\n", t, median(cpu[t]), median(ratio), rate ? sprintf("%.0f", rate) : "-"
-		}
-	}
-' "$dir/figures"
+# of says which tools take part in a part.
+of() { # part
+	case $1 in
+	busy | held) echo "${tools[@]}" ;;
+	idle) among epoll bare wsload k6_ws node_ws ;;
+	*) among bare wsload ;;
+	esac
 }
 
-measure busy 200 40000 0 4
-measure held 1000 10000 1000 8
-printf '\n%s cores; lower is better\n' "$(nproc)"
+# among names those of the given tools that there are.
+among() {
+	for tool in "$@"; do
+		case " ${tools[*]} " in *" $tool "*) echo "$tool" ;; esac
+	done
+}
+
+# reversed prints its arguments, the last one first.
+reversed() {
+	local i
+	for ((i = $#; i > 0; i--)); do echo "${!i}"; done
+}
+
+# measure takes one figure of one tool. What fails is said and stored too.
+measure() { # part, tool
+	rm -f "$dir/err"
+	: >"$dir/figure"
+	"part_$1" "$2" || echo "$1: $2 failed" >&2
+	halt
+	if ! jq -ce --argjson round "$round" --arg part "$1" --arg tool "$2" \
+		'{round: $round, part: $part, tool: $tool} + .' "$dir/figure" >"$dir/line" 2>/dev/null; then
+		jq -nc --argjson round "$round" --arg part "$1" --arg tool "$2" --arg why "$(tail -n 3 "$dir/err" 2>/dev/null)" \
+			'{round: $round, part: $part, tool: $tool, failed: $why}' >"$dir/line"
+	fi
+	tee -a "$figures" <"$dir/line" >&2
+}
+
+prepare
+serve
+jq -nc --arg date "$(date -u +%F)" --arg system "$(uname -sr)" --argjson cores "$(nproc)" --argjson rounds "$rounds" \
+	--argjson scale "$scale" --arg go "$(go env GOVERSION)" --arg load "$(cut -d' ' -f1 /proc/loadavg 2>/dev/null)" --arg versions "$(versions)" \
+	'{$date, $system, $cores, $rounds, $scale, $go, $load, $versions}' >"$figures"
+round=0 measure_warm
+for ((round = 1; round <= rounds; round++)); do
+	for part in "${parts[@]}"; do
+		mapfile -t turn < <(tr ' ' '\n' <<<"$(of "$part")")
+		((round % 2)) || mapfile -t turn < <(reversed "${turn[@]}")
+		for tool in "${turn[@]}"; do measure "$part" "$tool"; done
+	done
+done
+jq -rsf scripts/bench/table.jq "$figures" | tee "$dir/table"
+! grep -q '| missed' "$dir/table"
