@@ -64,6 +64,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/wsload-bench.XXXXXX")
 server= client=
 finish() {
 	[ -z "$client" ] || kill -KILL "$client" 2>/dev/null || true
+	tsung_finish
 	[ -z "$server" ] || kill "$server" 2>/dev/null || true
 	rm -rf "$dir"
 }
@@ -131,7 +132,7 @@ measure() { # part, tool
 	: >"$dir/figure"
 	"part_$1" "$2" || echo "$1: $2 failed" >&2
 	halt
-	if ! jq -ce --argjson round "$round" --arg part "$1" --arg tool "$2" \
+	if ! [ -s "$dir/figure" ] || ! jq -c --argjson round "$round" --arg part "$1" --arg tool "$2" \
 		'{round: $round, part: $part, tool: $tool} + .' "$dir/figure" >"$dir/line" 2>/dev/null; then
 		jq -nc --argjson round "$round" --arg part "$1" --arg tool "$2" --arg why "$(tail -n 3 "$dir/err" 2>/dev/null)" \
 			'{round: $round, part: $part, tool: $tool, failed: $why}' >"$dir/line"

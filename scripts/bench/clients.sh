@@ -36,6 +36,9 @@ timed() {
 	cpu=$(awk '{ printf "%d", ($1 + $2) * 1e6 }' "$dir/time")
 }
 
+# How many connections have ended, of what the server tells.
+ended='[.modes[].ended | add] | add'
+
 # The parts of CPU per lifecycle.
 
 measure_warm() {
@@ -95,6 +98,62 @@ k6_run() { # module, lifecycles, at once, mean hold in ms, starts per second
 		-e RATE="$5" scripts/bench/k6.js
 }
 
+# tsung's users are many in one process, each of which does its share of the
+# lifecycles. It begins with what starting it takes, as k6 does, and that is not
+# counted either. A hold is its mean, since it knows no spread finer than whole
+# seconds, and it closes TCP when the peer's Close has come. Its lifecycles are
+# the server's to count.
+tsung_lifecycles() { # lifecycles, at once, mean hold in ms
+	local start="$dir/tsung-start" n
+	if [ ! -s "$start" ]; then
+		timed tsung_run 1 1 0 || return
+		echo "$cpu" >"$start"
+	fi
+	n=$(count "$ended")
+	timed tsung_run "$@" || return
+	n=$(($(count "$ended") - n))
+	[ "$n" -gt 0 ] || return 1
+	jq -n --argjson cpu "$cpu" --argjson start "$(cat "$start")" --argjson n "$n" --argjson want "$(($1 / $2 * $2))" \
+		'{cpu_us: (($cpu - $start) / $n), lifecycles: $n, failures: ($want - $n)}' >"$dir/figure"
+}
+
+# tsung_dtd prints where tsung's document type is, without which it reads no file.
+tsung_dtd() { echo "$(dirname "$(type -P tsung)")/../share/tsung/tsung-1.0.dtd"; }
+
+# The port mapper that Erlang starts and leaves behind is this bench's own.
+epmd_port=14369
+
+tsung_run() { # lifecycles, at once, mean hold in ms
+	local think=
+	[ "$3" = 0 ] || think=$(awk -v ms="$3" 'BEGIN { printf "<thinktime value=\"%.3f\" random=\"false\"/>", ms / 1000 }')
+	cat >"$dir/tsung.xml" <<-XML
+		<?xml version="1.0"?>
+		<!DOCTYPE tsung SYSTEM "$(tsung_dtd)">
+		<tsung loglevel="error">
+		  <clients><client host="localhost" use_controller_vm="true" maxusers="30000"/></clients>
+		  <servers><server host="${addr%:*}" port="${addr##*:}" type="tcp"/></servers>
+		  <load>
+		    <arrivalphase phase="1" duration="300" unit="second"><users arrivalrate="1000" maxnumber="$2" unit="second"/></arrivalphase>
+		  </load>
+		  <sessions>
+		    <session name="lifecycles" probability="100" type="ts_websocket">
+		      <for from="1" to="$(($1 / $2))" var="i">
+		        <request><websocket type="connect" path="/echo"/></request>
+		        $think
+		        <request><websocket type="close"/></request>
+		      </for>
+		    </session>
+		  </sessions>
+		</tsung>
+	XML
+	env HOME="$dir" ERL_EPMD_PORT=$epmd_port tsung -n -f "$dir/tsung.xml" -l "$dir/tsung" start </dev/null
+}
+
+# tsung_finish ends that port mapper.
+tsung_finish() {
+	[ ! -s "$dir/tsung.xml" ] || epmd -port $epmd_port -kill >/dev/null 2>&1 || true
+}
+
 # The parts of a population that stands.
 
 # begin starts a client that is ended by halt.
@@ -144,7 +203,7 @@ begin_schedule() { # tool, population, starts per second, closes per second, ms
 # cost sets cost to the µs of CPU per lifecycle of the client that runs, and
 # pace to its lifecycles per second, over the window.
 cost() {
-	local ended='[.modes[].ended | add] | add' ticks n began
+	local ticks n began
 	ticks=$(ticks) n=$(count "$ended") began=$(date +%s%N)
 	sleep "$window"
 	ticks=$(($(ticks) - ticks)) n=$(($(count "$ended") - n)) began=$(($(date +%s%N) - began))
