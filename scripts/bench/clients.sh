@@ -36,6 +36,23 @@ timed() {
 	cpu=$(awk '{ printf "%d", ($1 + $2) * 1e6 }' "$dir/time")
 }
 
+# beginning sets start to the CPU time that a client takes to begin and to
+# report, in µs: the least of three runs of a command that does next to nothing
+# else. It is taken once for each name. Clients that count for themselves leave it
+# out, and a run is as long as one likes, so it is subtracted from the others'.
+beginning() { # name, command
+	local file="$dir/start-$1" least= i
+	shift
+	if [ ! -s "$file" ]; then
+		for i in 1 2 3; do
+			timed "$@" || return
+			[ -n "$least" ] && [ "$least" -lt "$cpu" ] || least=$cpu
+		done
+		echo "$least" >"$file"
+	fi
+	start=$(cat "$file")
+}
+
 # How many connections have ended, of what the server tells.
 ended='[.modes[].ended | add] | add'
 
@@ -73,24 +90,20 @@ wsload_lifecycles() { # lifecycles, at once, mean hold in ms
 	else
 		ms=$(((n - c) * hold / c))
 	fi
-	timed "$dir/wsload" run --target "ws://$addr/echo" --connections "$c" --rate 0 --duration "${ms}ms" \
-		--hold "uniform($((hold / 2))ms,$((hold * 3 / 2))ms)" --mix active=1 --seed 1 --json || return
-	jq --argjson cpu "$cpu" --argjson ms "$ms" '.total | .connections.ended as $n | {
+	local run=("$dir/wsload" run --target "ws://$addr/echo" --rate 0 --mix active=1 --seed 1 --json)
+	beginning wsload "${run[@]}" --connections 1 --duration 0s --hold 0s || return
+	timed "${run[@]}" --connections "$c" --duration "${ms}ms" --hold "uniform($((hold / 2))ms,$((hold * 3 / 2))ms)" || return
+	jq --argjson cpu "$((cpu - start))" --argjson ms "$ms" '.total | .connections.ended as $n | {
 		cpu_us: ($cpu / $n), per_s: ($n / $ms * 1000), lifecycles: $n,
 		failures: ([.outcomes[] | select(.class != "clean") | .count] | add // 0)}' "$dir/out" >"$dir/figure"
 }
 
-# k6 begins with the CPU time of its users, one JavaScript engine each. That is
-# taken once for each number of users and not counted: a run is as long as one likes.
+# k6 begins with its users, one JavaScript engine each.
 k6_lifecycles() { # module, lifecycles, at once, mean hold in ms
-	local start="$dir/k6-start-$3"
-	if [ ! -s "$start" ]; then
-		timed k6_run none "$3" "$3" 0 0 || return
-		echo "$cpu" >"$start"
-	fi
+	beginning "k6-$3" k6_run none "$3" "$3" 0 0 || return
 	timed k6_run "$1" "$2" "$3" "$4" 0 || return
-	jq --argjson cpu "$cpu" --argjson start "$(cat "$start")" '{
-		cpu_us: (($cpu - $start) / .lifecycles), per_s: .lifecycles_per_s, lifecycles, failures}' "$dir/out" >"$dir/figure"
+	jq --argjson cpu "$((cpu - start))" '{
+		cpu_us: ($cpu / .lifecycles), per_s: .lifecycles_per_s, lifecycles, failures}' "$dir/out" >"$dir/figure"
 }
 
 k6_run() { # module, lifecycles, at once, mean hold in ms, starts per second
@@ -99,22 +112,18 @@ k6_run() { # module, lifecycles, at once, mean hold in ms, starts per second
 }
 
 # tsung's users are many in one process, each of which does its share of the
-# lifecycles. It begins with what starting it takes, as k6 does, and that is not
-# counted either. A hold is its mean, since it knows no spread finer than whole
+# lifecycles. A hold is its mean, since it knows no spread finer than whole
 # seconds, and it closes TCP when the peer's Close has come. Its lifecycles are
 # the server's to count.
 tsung_lifecycles() { # lifecycles, at once, mean hold in ms
-	local start="$dir/tsung-start" n
-	if [ ! -s "$start" ]; then
-		timed tsung_run 1 1 0 || return
-		echo "$cpu" >"$start"
-	fi
+	local n
+	beginning tsung tsung_run 1 1 0 || return
 	n=$(count "$ended")
 	timed tsung_run "$@" || return
 	n=$(($(count "$ended") - n))
 	[ "$n" -gt 0 ] || return 1
-	jq -n --argjson cpu "$cpu" --argjson start "$(cat "$start")" --argjson n "$n" --argjson want "$(($1 / $2 * $2))" \
-		'{cpu_us: (($cpu - $start) / $n), lifecycles: $n, failures: ($want - $n)}' >"$dir/figure"
+	jq -n --argjson cpu "$((cpu - start))" --argjson n "$n" --argjson want "$(($1 / $2 * $2))" \
+		'{cpu_us: ($cpu / $n), lifecycles: $n, failures: ($want - $n)}' >"$dir/figure"
 }
 
 # tsung_dtd prints where tsung's document type is, without which it reads no file.

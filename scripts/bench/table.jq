@@ -23,7 +23,7 @@ def to($decimals):
 def figure($part; $tool; $key): values($part; $tool; $key) | if . == {} then null else [.[]] | median end;
 # ratios are those to a reference in the same round.
 def ratios($values; $reference):
-	[$values | to_entries[] | select($reference[.key] // 0 > 0) | .value / $reference[.key]];
+	[$values | to_entries[] | select(($reference[.key] // 0) > 0) | .value / $reference[.key]];
 def against($part; $tool; $base; $key):
 	if $tool == $base then [] else ratios(values($part; $tool; $key); values($part; $base; $key)) end;
 # better gives the values of whichever of two tools has the lower median.
@@ -87,5 +87,7 @@ def row: "| \(join(" | ")) |";
 	(bars[] | select(.values | length > 0)
 		| [.name, "\(.limit)", (.values | spread), (if (.values | median) <= .limit then "met" else "missed" end)] | row),
 	"",
+	([$figures[] | select(.round > 0 and (.failures // 0) > 0)] | group_by([.part, .tool])[]
+		| "\(.[0].part): \(.[0].tool): \(map(.failures) | add) of \(map(.lifecycles) | add) lifecycles failed"),
 	($failed | group_by([.part, .tool])[] | "\(.[0].part): \(.[0].tool) failed in \(length) of \($head.rounds) rounds: \(.[0].failed)"),
 	($head.versions | split("\n")[] | select(. != ""))
