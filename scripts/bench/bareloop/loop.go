@@ -31,12 +31,20 @@ func (l *loop) run(n int64, workers int) result {
 	if l.schedule != nil {
 		l.schedule.start = start
 	}
+	dialer := net.Dialer{KeepAlive: -1} // a keepalive is four more system calls
+	if l.receive {
+		dialer.Timeout = limit
+	}
 	var wg sync.WaitGroup
 	for w := range workers {
 		if l.rate > 0 {
 			time.Sleep(time.Until(start.Add(time.Duration(float64(w) / l.rate * float64(time.Second)))))
 		}
-		wg.Go(func() { l.work(request) })
+		if l.receive {
+			l.next(&wg, &dialer, request)
+		} else {
+			wg.Go(func() { l.work(&dialer, request) })
+		}
 	}
 	wg.Wait()
 	seconds, cpuAfter := time.Since(start).Seconds(), proc.Self().CPU
@@ -59,27 +67,28 @@ func (l *loop) run(n int64, workers int) result {
 	return r
 }
 
-func (l *loop) work(request []byte) {
-	dialer := net.Dialer{KeepAlive: -1} // a keepalive is four more system calls
-	if l.receive {
-		dialer.Timeout = limit
-	}
-	var buffer []byte
-	if !l.receive {
-		buffer = make([]byte, 4096)
-	}
+// work does one lifecycle after the other.
+func (l *loop) work(dialer *net.Dialer, request []byte) {
+	buffer := make([]byte, 4096)
 	for l.left.Add(-1) >= 0 {
-		var err error
-		if l.receive {
-			done := make(chan error)
-			go func() { done <- l.receiving(&dialer, request) }()
-			err = <-done
-		} else {
-			err = l.lifecycle(&dialer, request, buffer)
-		}
-		if err != nil {
-			l.failures.Add(1)
-			l.first.CompareAndSwap(nil, &err)
-		}
+		l.note(l.lifecycle(dialer, request, buffer))
+	}
+}
+
+// next does a lifecycle in a goroutine of its own, and another one after it.
+func (l *loop) next(wg *sync.WaitGroup, dialer *net.Dialer, request []byte) {
+	if l.left.Add(-1) < 0 {
+		return
+	}
+	wg.Go(func() {
+		l.note(l.receiving(dialer, request))
+		l.next(wg, dialer, request)
+	})
+}
+
+func (l *loop) note(err error) {
+	if err != nil {
+		l.failures.Add(1)
+		l.first.CompareAndSwap(nil, &err)
 	}
 }
