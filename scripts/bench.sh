@@ -145,7 +145,7 @@ serve
 jq -nc --arg date "$(date -u +%F)" --arg system "$(uname -sr)" --argjson cores "$(nproc)" --argjson rounds "$rounds" \
 	--argjson scale "$scale" --arg go "$(go env GOVERSION)" --arg load "$(cut -d' ' -f1 /proc/loadavg 2>/dev/null)" --arg versions "$(versions)" \
 	'{$date, $system, $cores, $rounds, $scale, $go, $load, $versions}' >"$figures"
-round=0 measure_warm
+part_busy bare # to warm up
 for ((round = 1; round <= rounds; round++)); do
 	for part in "${parts[@]}"; do
 		mapfile -t turn < <(tr ' ' '\n' <<<"$(of "$part")")

@@ -58,10 +58,6 @@ ended='[.modes[].ended | add] | add'
 
 # The parts of CPU per lifecycle.
 
-measure_warm() {
-	lifecycles bare $((25000 / scale)) 200 0
-}
-
 part_busy() { lifecycles "$1" $((25000 / scale)) 200 0; }
 part_held() { lifecycles "$1" $((8000 / scale)) $((1000 / scale)) 1000; }
 
@@ -107,7 +103,7 @@ k6_lifecycles() { # module, lifecycles, at once, mean hold in ms
 }
 
 k6_run() { # module, lifecycles, at once, mean hold in ms, starts per second
-	env GOGC=$gogc k6 run --quiet --no-usage-report -e URL="ws://$addr/echo" -e MODULE="$1" -e N="$2" -e C="$3" -e HOLD="$4" \
+	k6 run --quiet --no-usage-report -e URL="ws://$addr/echo" -e MODULE="$1" -e N="$2" -e C="$3" -e HOLD="$4" \
 		-e RATE="$5" scripts/bench/k6.js
 }
 
@@ -249,7 +245,7 @@ part_idle() {
 	bare) begin "$dir/bareloop" -addr "$addr" -n "$n" -c "$n" -rate "$starts" -hold "${hold}ms" -receive ;;
 	wsload) begin "$dir/wsload" run --target "ws://$addr/echo" --connections "$n" --rate "$starts/s" --hold "${hold}ms" \
 		--duration 5m --mix active=1 --seed 1 --quiet ;;
-	k6_ws) begin env k6 run --quiet --no-usage-report -e URL="ws://$addr/echo" -e MODULE=ws -e N="$n" -e C="$n" \
+	k6_ws) begin k6 run --quiet --no-usage-report -e URL="ws://$addr/echo" -e MODULE=ws -e N="$n" -e C="$n" \
 		-e HOLD="$hold" -e RATE="$starts" scripts/bench/k6.js ;;
 	node_ws) begin node scripts/bench/node.js "ws://$addr/echo" "$n" "$n" "$hold" "$starts" ;;
 	esac
@@ -269,16 +265,16 @@ part_schedule() {
 	bare) bare_lag -n "$n" -c "$n" -rate "$starts" -at 500ms -closes "$closes" ;;
 	wsload) wsload_lag --connections "$n" --rate "$starts/s" --duration 0s --hold 500ms --set closes.shape="rate($closes/s)" ;;
 	esac || return
-	jq '{lag_p50_us, lag_p99_us, closes}' "$dir/lag" >"$dir/figure"
+	jq --argjson n "$n" 'select(.closes >= 0.99 * $n) | {lag_p50_us, lag_p99_us, closes}' "$dir/lag" >"$dir/figure"
 }
 
 part_storm() {
-	local c=$((10000 / scale)) starts=$((4000 / scale))
+	local n=$((10000 / scale)) starts=$((4000 / scale))
 	case $1 in
-	bare) bare_lag -n "$c" -c "$c" -rate "$starts" -at 4s -closes 0 ;;
-	wsload) wsload_lag --connections "$c" --rate "$starts/s" --duration 4s --hold 1s --set closes.shape=at_end ;;
+	bare) bare_lag -n "$n" -c "$n" -rate "$starts" -at 4s -closes 0 ;;
+	wsload) wsload_lag --connections "$n" --rate "$starts/s" --duration 4s --hold 1s --set closes.shape=at_end ;;
 	esac || return
-	jq '{storm_ms, closes}' "$dir/lag" >"$dir/figure"
+	jq --argjson n "$n" 'select(.closes >= 0.99 * $n) | {storm_ms, closes}' "$dir/lag" >"$dir/figure"
 }
 
 bare_lag() {
