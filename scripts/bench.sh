@@ -60,6 +60,12 @@ while [ $# -gt 0 ]; do
 done
 [ ${#parts[@]} -gt 0 ] || parts=("${all_parts[@]}")
 
+for command in go jq curl; do
+	type -P "$command" >/dev/null || {
+		echo "bench: $command is not installed" >&2
+		exit 1
+	}
+done
 dir=$(mktemp -d "${TMPDIR:-/tmp}/wsload-bench.XXXXXX")
 server= client=
 finish() {

@@ -6,8 +6,8 @@
 # All clients in Go run with this, which is wsload's own default.
 gogc=400
 
-# Where a schedule begins at a moment of its own, this is how long after it the
-# CPU time is taken, and for how long: in s.
+# The CPU time of a population that stands is taken from so many seconds after
+# its first Close on, and for how many.
 settle=1 window=8
 
 versions() {
