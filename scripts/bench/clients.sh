@@ -228,7 +228,7 @@ part_open() {
 		sleep "$((fill / 1000 + settle)).$(printf %03d $((fill % 1000)))"
 		cost || return
 		[ "$c" = "$many" ] || few_cost=$cost few_pace=$pace
-		[ "$(count .open)" -ge $((c * 8 / 10)) ] || {
+		[ "$(count .open)" -ge $((c * 2 / 3)) ] || {
 			echo "only $(count .open) of $c connections are open" >>"$dir/err"
 			return 1
 		}
