@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-concurrent=(./runner ./stats ./internal/books ./internal/contest ./internal/drain ./internal/launch ./internal/memnet ./internal/relay ./internal/rig ./internal/target ./internal/trigger ./internal/wire)
+concurrent=(./runner ./stats ./internal/books ./internal/contest ./internal/drain ./internal/fleet ./internal/launch ./internal/memnet ./internal/parts ./internal/prefork ./internal/relay ./internal/rig ./internal/target ./internal/trigger ./internal/wire)
 
 current="start"
 step() {
@@ -65,3 +65,5 @@ step "go test -race, concurrent packages"
 go test -race "${concurrent[@]}"
 step "smoke run"
 smoke
+step "soak of five minutes"
+scripts/soak.sh 5
