@@ -264,7 +264,7 @@ func short() (Facts, Ask) {
 	plan.Load.Rate, plan.Load.Duration = 2000, 10*time.Minute
 	plan.Closes.Mix = append(plan.Closes.Mix, scenario.DefaultClose(scenario.HalfClose))
 	return f, Ask{Plan: plan, Refused: problem.List{
-		{Key: "load.connections", Value: "30000", Msg: "30000 connections need about 30064 descriptors and this process may open 1024", Hint: "use at most 960"},
+		{Key: "load.connections", Value: "30000", Msg: "30000 connections need about 30064 descriptors and a process may open 1024", Hint: "use at most 960"},
 		{Key: "target.tls", Msg: "target.tls.ca: open ca.pem: no such file or directory", Hint: "name files in PEM form that can be read"},
 	}}
 }
