@@ -45,7 +45,7 @@ func NewRequest(rawURL, host string, header http.Header, subprotocols []string) 
 		lines["Sec-Websocket-Protocol"] = []string{strings.Join(subprotocols, ",")}
 	}
 	for name, values := range header {
-		if lines[name] == nil {
+		if lines[name] == nil && name != "Sec-Websocket-Key" {
 			lines[name] = values
 		}
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -319,4 +320,34 @@ func TestTheRequestIsWrittenAsItWasAskedFor(t *testing.T) {
 			t.Errorf("a value broke out of its line: %q in %q", got, req.Header)
 		}
 	})
+}
+
+func TestARequestForManyConnectionsHasEachItsOwnKeyAndTheHandshakesHeaders(t *testing.T) {
+	r, err := NewRequest("wss://user:secret@[::1]/a?b#c", "", http.Header{
+		"Connection": {"close"}, "Sec-Websocket-Key": {"mine"}, "X-One": {"1\r\nX-Two: 2"},
+	}, []string{"mqtt", "chat"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = r.With("Wsload-Id", "7")
+	first, key := r.appendTo(nil)
+	second, other := r.appendTo(nil)
+	if len(key) != 24 || bytes.Equal(key, other) {
+		t.Errorf("keys %q and %q", key, other)
+	}
+	want := "GET /a?b HTTP/1.1\r\nHost: [::1]\r\nAuthorization: Basic dXNlcjpzZWNyZXQ=\r\nConnection: Upgrade\r\n" +
+		"Sec-Websocket-Protocol: mqtt,chat\r\nSec-Websocket-Version: 13\r\nUpgrade: websocket\r\nX-One: 1  X-Two: 2\r\nWsload-Id: 7\r\nSec-WebSocket-Key: "
+	for text, key := range map[string][]byte{string(first): key, string(second): other} {
+		if text != want+string(key)+"\r\n\r\n" {
+			t.Errorf("%q", text)
+		}
+	}
+	if r.addr != "[::1]:443" || r.name != "::1" || !r.secure {
+		t.Errorf("it dials %s, asks for %s, secure %t", r.addr, r.name, r.secure)
+	}
+	for _, bad := range []string{"ws://", "ws:///path", "ws://a b/", "://"} {
+		if _, err := NewRequest(bad, "", nil, nil); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
 }
