@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What wsload costs and how well it keeps time, beside other clients. All do the
 # same lifecycle (dial, upgrade, hold, Close, the peer's Close, its FIN) with the
-# same `wsload serve`, from the same source address:
+# same `wsload serve`, from the same source addresses:
 #
 #   epoll            C, one thread, system calls and nothing else
 #   bare_worker      Go; workers do one lifecycle after the other, nobody reads

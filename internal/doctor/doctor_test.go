@@ -324,3 +324,16 @@ func TestThisHostIsExamined(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func TestEachProcessOfARunNeedsThreadsFilesAndMemoryOfItsOwn(t *testing.T) {
+	one := diagnose(t, fine(), Ask{Plan: remote(), Own: true})
+	several := diagnose(t, fine(), Ask{Plan: remote(), Own: true, Procs: 8})
+	for key, more := range map[string]int64{"threads": 16 * (8 + 8), "files": 16 * 64, "memory": 14 * 32 << 20} {
+		if got := several.of(t, key).Needs.N - one.of(t, key).Needs.N; got < more*9/10 || got > more*11/10 {
+			t.Errorf("%s: %d more with 8 processes, want about %d", key, got, more)
+		}
+	}
+	if a, b := one.of(t, "descriptors").Needs.N, several.of(t, "descriptors").Needs.N; b >= a {
+		t.Errorf("descriptors: %d in one process, %d in each of 8", a, b)
+	}
+}

@@ -40,7 +40,7 @@ func (e *exam) descriptors() Finding {
 // files are those of all processes of the host.
 func (e *exam) files() Finding {
 	has := left(e.Bounds.FileMax, e.Bounds.Files)
-	needs := proc.Known(e.need.Sockets + 2*need.Reserve)
+	needs := proc.Known(e.need.Sockets + (2+e.more())*need.Reserve)
 	f := Finding{Key: "files", Setting: "fs.file-max, less those that are open", Has: has, Needs: needs, Verdict: weigh(has, needs, spacious)}
 	if f.Verdict == Short || f.Verdict == Tight {
 		f.Effect = "opens fail with ENFILE, also those of other programs: tool_error, and a server that does not accept"
@@ -49,14 +49,29 @@ func (e *exam) files() Finding {
 	return f.onLinux(e)
 }
 
+// more is how many processes there are beside a run and its server: those of
+// --procs, and as many of the server.
+func (e *exam) more() int64 {
+	switch {
+	case e.need.Processes < 2:
+		return 0
+	case e.Own:
+		return 2 * int64(e.need.Processes)
+	}
+	return int64(e.need.Processes)
+}
+
 // someTasks are the threads of a run with its server beside one for each CPU:
 // those that wait in system calls, and the commands of triggers.
 const someTasks = 64
 
+// fewTasks are the threads of each further process beside one for each CPU.
+const fewTasks = 8
+
 // tasks are processes and threads, by the host and by control group.
 func (e *exam) tasks() Finding {
 	has := lesser(e.Bounds.GroupTasks, e.Bounds.Threads)
-	needs := proc.Known(someTasks + 2*int64(e.Bounds.CPUs))
+	needs := proc.Known(someTasks + 2*int64(e.Bounds.CPUs) + e.more()*int64(fewTasks+e.Bounds.CPUs))
 	f := Finding{Key: "threads", Setting: "kernel.threads-max, pids.max of the control group", Has: has, Needs: needs, Verdict: weigh(has, needs, 1)}
 	if f.Verdict == Short {
 		f.Effect = `the run breaks off with "failed to create new OS thread"`

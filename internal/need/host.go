@@ -96,7 +96,9 @@ func (n *Need) ofHost(plan *scenario.Plan, shard scenario.Shard, procs int) {
 
 // OfServer is the memory of the tool's own server for the plan, in bytes, without
 // its sockets, which Memory has.
-func (n Need) OfServer() int64 { return perProcess + int64(n.Connections)*perServer }
+func (n Need) OfServer() int64 {
+	return int64(n.Processes)*perProcess + int64(n.Connections)*perServer // as many processes serve as load
+}
 
 // ended is the most connections that end within a span: as closesWithin says,
 // and all at once where the plan closes them together or a drain does, or where

@@ -12,6 +12,7 @@ import (
 // Need is what a shard of a plan asks of its host.
 type Need struct {
 	Connections int    // held at once
+	Processes   int    // that carry them
 	Largest     int    // of them, by the process with most
 	Each        int64  // descriptors that each of them takes of its process
 	Descriptors int64  // that the process with most connections takes in all
@@ -50,7 +51,7 @@ const defaultPorts = 28232
 func Of(plan *scenario.Plan, shard scenario.Shard, procs int, host proc.Host) (Need, error) {
 	part := shard.Split(1, procs) // no other is larger
 	n := Need{
-		Connections: shard.Size(plan.Load.Connections), Largest: part.Size(plan.Load.Connections),
+		Processes: procs, Connections: shard.Size(plan.Load.Connections), Largest: part.Size(plan.Load.Connections),
 		Each: 1, Ports: portsOf(host), Burst: burst(&plan.Load, shard),
 	}
 	if Relayed(plan) {

@@ -53,7 +53,7 @@ func sources(plan *scenario.Plan, shard scenario.Shard, portsPerPair int) ([]net
 	n = max(1, n)
 	first := max(0, shard.Index-1) * n
 	for i := range n {
-		k := 1 + first + i // less than 2^24: see the bounds of a shard and of n
+		k := 1 + (first+i)%(1<<24-2) // of 127.0.0.1 to 127.255.255.254
 		all = append(all, netip.AddrFrom4([4]byte{127, byte(k >> 16), byte(k >> 8), byte(k)}))
 	}
 	return all, nil

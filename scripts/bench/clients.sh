@@ -195,11 +195,17 @@ await() { # connections
 	return 1
 }
 
+# Where many are open wsload comes from several addresses of loopback, since
+# connect searches long for a port where there are few. bare comes from as many.
+sources() { # connections
+	echo "$(($1 > 3500 ? ($1 + 3499) / 3500 : 0))"
+}
+
 # begin_schedule starts a population whose oldest members close at a fixed pace,
 # from the moment on that is given, and are replaced.
 begin_schedule() { # tool, population, starts per second, closes per second, ms
 	case $1 in
-	bare) begin "$dir/bareloop" -addr "$addr" -n 1000000 -c "$2" -rate "$3" -receive -at "${5}ms" -closes "$4" ;;
+	bare) begin "$dir/bareloop" -addr "$addr" -sources "$(sources "$2")" -n 1000000 -c "$2" -rate "$3" -receive -at "${5}ms" -closes "$4" ;;
 	wsload) begin "$dir/wsload" run --target "ws://$addr/echo" --connections "$2" --rate "$3/s" --duration 5m \
 		--hold "${5}ms" --set closes.shape="rate($4/s)" --mix active=1 --seed 1 --quiet ;;
 	esac
@@ -242,7 +248,7 @@ part_idle() {
 	local n=$((15000 / scale)) starts=$((3000 / scale)) hold=240000 # ms: longer than this takes
 	case $1 in
 	epoll) begin "$dir/epoll" "${addr%:*}" "${addr##*:}" "$n" "$n" "$hold" "$starts" ;;
-	bare) begin "$dir/bareloop" -addr "$addr" -n "$n" -c "$n" -rate "$starts" -hold "${hold}ms" -receive ;;
+	bare) begin "$dir/bareloop" -addr "$addr" -sources "$(sources "$n")" -n "$n" -c "$n" -rate "$starts" -hold "${hold}ms" -receive ;;
 	wsload) begin "$dir/wsload" run --target "ws://$addr/echo" --connections "$n" --rate "$starts/s" --hold "${hold}ms" \
 		--duration 5m --mix active=1 --seed 1 --quiet ;;
 	k6_ws) begin k6 run --quiet --no-usage-report -e URL="ws://$addr/echo" -e MODULE=ws -e N="$n" -e C="$n" \
@@ -262,7 +268,7 @@ part_idle() {
 part_schedule() {
 	local n=$((18000 / scale)) starts=$((4000 / scale)) closes=$((3000 / scale))
 	case $1 in
-	bare) bare_lag -n "$n" -c "$n" -rate "$starts" -at 500ms -closes "$closes" ;;
+	bare) bare_lag -sources "$(sources "$n")" -n "$n" -c "$n" -rate "$starts" -at 500ms -closes "$closes" ;;
 	wsload) wsload_lag --connections "$n" --rate "$starts/s" --duration 0s --hold 500ms --set closes.shape="rate($closes/s)" ;;
 	esac || return
 	jq --argjson n "$n" 'select(.closes >= 0.99 * $n) | {lag_p50_us, lag_p99_us, closes}' "$dir/lag" >"$dir/figure"
@@ -271,7 +277,7 @@ part_schedule() {
 part_storm() {
 	local n=$((10000 / scale)) starts=$((4000 / scale))
 	case $1 in
-	bare) bare_lag -n "$n" -c "$n" -rate "$starts" -at 4s -closes 0 ;;
+	bare) bare_lag -sources "$(sources "$n")" -n "$n" -c "$n" -rate "$starts" -at 4s -closes 0 ;;
 	wsload) wsload_lag --connections "$n" --rate "$starts/s" --duration 4s --hold 1s --set closes.shape=at_end ;;
 	esac || return
 	jq --argjson n "$n" 'select(.closes >= 0.99 * $n) | {storm_ms, closes}' "$dir/lag" >"$dir/figure"

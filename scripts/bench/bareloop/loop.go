@@ -15,6 +15,7 @@ type loop struct {
 	rate       float64 // first starts per second; 0: all at once
 	hold       time.Duration
 	receive    bool
+	sources    int       // loopback addresses to come from; 0: the kernel's choice
 	schedule   *schedule // nil: each connection is held for its own time
 
 	left     atomic.Int64
@@ -31,19 +32,17 @@ func (l *loop) run(n int64, workers int) result {
 	if l.schedule != nil {
 		l.schedule.start = start
 	}
-	dialer := net.Dialer{KeepAlive: -1} // a keepalive is four more system calls
-	if l.receive {
-		dialer.Timeout = limit
-	}
+	dialers := l.dialers()
 	var wg sync.WaitGroup
 	for w := range workers {
+		dialer := &dialers[w%len(dialers)]
 		if l.rate > 0 {
 			time.Sleep(time.Until(start.Add(time.Duration(float64(w) / l.rate * float64(time.Second)))))
 		}
 		if l.receive {
-			l.next(&wg, &dialer, request)
+			l.next(&wg, dialer, request)
 		} else {
-			wg.Go(func() { l.work(&dialer, request) })
+			wg.Go(func() { l.work(dialer, request) })
 		}
 	}
 	wg.Wait()
@@ -65,6 +64,22 @@ func (l *loop) run(n int64, workers int) result {
 		r.lateness = l.schedule.lateness()
 	}
 	return r
+}
+
+// dialers has one for each source address.
+func (l *loop) dialers() []net.Dialer {
+	all := make([]net.Dialer, max(1, l.sources))
+	for i := range all {
+		all[i].KeepAlive = -1 // a keepalive is four more system calls
+		if l.receive {
+			all[i].Timeout = limit
+		}
+		if l.sources > 0 {
+			all[i].LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i))}
+			all[i].Control = latePort
+		}
+	}
+	return all
 }
 
 // work does one lifecycle after the other.

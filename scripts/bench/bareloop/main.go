@@ -43,14 +43,15 @@ func main() {
 	n := flag.Int64("n", 10000, "lifecycles")
 	concurrency := flag.Int("c", 100, "lifecycles at once")
 	rate := flag.Float64("rate", 0, "first -c starts per second; 0 is all at once. Later ones follow an end at once")
+	sources := flag.Int("sources", 0, "come from so many addresses of 127.0.0.0/8 in turn; 0 leaves the address to the kernel")
 	hold := flag.Duration("hold", 0, "mean time from the 101 to the Close, spread evenly from half of it to one and a half")
 	receive := flag.Bool("receive", false, "keep a receive loop on each connection, and limits on each wait")
 	at := flag.Duration("at", 0, "time from the start to the first planned Close: Closes follow a schedule, the oldest connection's first, and -hold is not looked at")
 	closes := flag.Float64("closes", 0, "with -at: planned Closes per second; 0 is all at the same moment")
 	timeout := flag.Duration("timeout", 5*time.Minute, "longest run; without -receive no connection has a limit of its own")
 	flag.Parse()
-	if flag.NArg() > 0 || *n < 1 || *concurrency < 1 || *rate < 0 || *closes < 0 {
-		fmt.Fprintln(os.Stderr, "bareloop: -n and -c must be at least 1, -rate and -closes at least 0, and there are no arguments")
+	if flag.NArg() > 0 || *n < 1 || *concurrency < 1 || *rate < 0 || *closes < 0 || *sources < 0 || *sources > 250 {
+		fmt.Fprintln(os.Stderr, "bareloop: -n and -c must be at least 1, -rate and -closes at least 0, -sources 0 to 250, and there are no arguments")
 		os.Exit(2)
 	}
 	if *at > 0 && !*receive {
@@ -61,7 +62,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bareloop: not done after %v: the server leaves connections open\n", *timeout)
 		os.Exit(1)
 	})
-	loop := loop{addr: *addr, path: *path, rate: *rate, hold: *hold, receive: *receive}
+	loop := loop{addr: *addr, path: *path, rate: *rate, hold: *hold, receive: *receive, sources: *sources}
 	if *at > 0 {
 		loop.schedule = newSchedule(*n, *at, *closes)
 	}
