@@ -2,6 +2,7 @@
 // tool's own server, and the shards of a run that one process cannot hold.
 //
 // A [Child] is one such process. Its standard input is the leash: the process
-// ends when that does, so it cannot outlive this one, however this one ends. Its
-// standard output carries lines, of which the first says that it is ready.
+// ends at once when that does, so it does not outlive this one by more than a
+// moment, however this one ends. Its standard output carries lines, of which the
+// first says that it is ready.
 package fleet

@@ -11,8 +11,9 @@
 //
 // The language between them is lines over pipes: down go Orders, the word to
 // begin, and to end; up comes the result stream of the part, with a few lines
-// more for what such a stream has not. A process ends with its standard input,
-// so none outlives the one that started it.
+// more for what such a stream has not. A process whose standard input ends cuts
+// what it has open and ends, so none outlives the one that started it by more
+// than a moment, whatever the server does.
 //
 // Intervals of different parts belong together by their place on the grid of
 // the plan's interval. A part that is late is waited for, a little; one that

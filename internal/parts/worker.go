@@ -58,13 +58,14 @@ type worker struct {
 	cut    chan struct{}
 }
 
-// listen does what it is told, and ends the run with in.
+// listen does what it is told. The end of in ends the run and cuts what is open.
 func (w *worker) listen(in *bufio.Reader, end context.CancelCauseFunc) {
 	cut := sync.OnceFunc(func() { close(w.cut) })
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
 			end(errOrphan)
+			cut() // nobody is left who could, and no server is waited for
 			return
 		}
 		var t told

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsload/wsload/stats"
 )
 
 // An employer speaks to a worker of this process over pipes.
@@ -66,24 +68,35 @@ func orders(t *testing.T) Orders {
 	return Orders{Plan: plan, Told: plan, Target: plan.Target.URL, Run: "test", RunID: 1, Leads: true}
 }
 
-func TestAWorkerEndsItsPartInOrderWhenItsInputDoes(t *testing.T) {
-	e := employ(t, orders(t))
+func TestAWorkerWhoseInputEndsCutsWhatIsOpenAndWaitsForNoServer(t *testing.T) {
+	o := orders(t)
+	o.Target = strings.Replace(o.Target, "/echo", "/no-reply", 1)
+	o.Plan.Limits.Close, o.Plan.Limits.Drain = 2*time.Second, time.Hour
+	e := employ(t, o)
 	if h, _ := e.next(); !h.Ready {
 		t.Fatalf("first it says %+v", h)
 	}
 	begin := time.Now()
 	e.send(told{Go: &begin})
-	ended := false
+	gone, whole, hung := false, false, uint64(0)
 	for h, ok := e.next(); ok; h, ok = e.next() {
-		if h.Interval != nil && h.Interval.Connections.Open > 0 {
-			e.down.Close()
+		if h.Interval != nil {
+			if h.Interval.Connections.Open > 0 && !gone {
+				gone = true
+				e.down.Close()
+			}
+			for _, out := range h.Interval.Outcomes {
+				if out.Class != stats.Interrupted {
+					hung += out.Count
+				}
+			}
 		}
 		if h.End != nil {
-			ended = h.End.Complete
+			whole = h.End.Complete
 		}
 	}
-	if err := <-e.done; err != nil || !ended {
-		t.Errorf("it ended with %v, its part whole: %v", err, ended)
+	if err := <-e.done; err != nil || !whole || hung > 0 {
+		t.Errorf("it ended with %v, its part whole: %v; %d connections had the time to end by themselves", err, whole, hung)
 	}
 }
 
