@@ -51,21 +51,21 @@ func TestTroubleOfAnyProcessIsTheRunsAndToldOnce(t *testing.T) {
 	}
 }
 
-func TestAProcessInWhichNothingOpenedIsTroubleWhereItDidElsewhere(t *testing.T) {
+func TestThatNothingOpenedIsTroubleOfTheRunAndAWarningWhereItDidInAnotherProcess(t *testing.T) {
 	none := &nothing{Tries: 100, Reason: "refused", Text: "connect: refused"}
-	for name, opened := range map[string]uint64{"nowhere": 0, "elsewhere": 5} {
-		g := ended(2)
-		g.members[1].sum.Nothing = none
-		c := &g.merger.total.Connections
-		c.Opened, c.Started = opened, opened
-		_, err := g.result()
-		e, ok := errors.AsType[*runner.NothingOpenedError](err)
-		if !ok || e.Tries != 100 {
-			t.Errorf("%s: the error is %v", name, err)
-		}
-		if part := strings.Contains(err.Error(), "in 1 of 2 processes"); part != (opened > 0) {
-			t.Errorf("%s: the error is %v", name, err)
-		}
+	g := ended(2)
+	g.members[0].sum.Nothing, g.members[1].sum.Nothing = none, none
+	r, err := g.result()
+	if e, ok := errors.AsType[*runner.NothingOpenedError](err); !ok || e.Tries != 200 || len(r.Warnings) > 0 {
+		t.Errorf("nowhere: the error is %v, and the warnings are %q", err, r.Warnings)
+	}
+	g = ended(2)
+	g.members[1].sum.Nothing = none
+	g.merger.total.Connections.Opened = 5
+	r, err = g.result()
+	want := "in 1 of 2 processes no connection opened in 100 tries; the last one failed: "
+	if _, nothing := errors.AsType[*runner.NothingOpenedError](err); nothing || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], want) {
+		t.Errorf("elsewhere: the error is %v, and the warnings are %q; want %q", err, r.Warnings, want)
 	}
 }
 
