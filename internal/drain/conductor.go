@@ -31,6 +31,9 @@ type Conductor struct {
 	// how many are open in all and when that was, by the run's clock, which they
 	// share. It is false where that will never be. nil: there are no others.
 	Meet func(ctx context.Context, open int) (all int, at time.Duration, ok bool)
+	// Launched is called when the first hook is launched, by this process or, as
+	// far as it is known here, by another. nil: nobody asks.
+	Launched func()
 	// Say tells the user how far the drain is.
 	Say func(text string)
 	// Hide takes secrets out of a text from outside.
@@ -198,6 +201,9 @@ func (c *Conductor) fire(ctx context.Context, now func() time.Duration, launched
 			if i == 0 {
 				if !c.hasLaunched() {
 					c.launch(at)
+				}
+				if c.Launched != nil {
+					c.Launched()
 				}
 				close(launched)
 			}

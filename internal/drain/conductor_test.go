@@ -294,6 +294,35 @@ func TestProcessesOfOneRunCountFromTheSameMoment(t *testing.T) {
 	}
 }
 
+func TestTheOtherProcessesHearOfTheFirstHookWhenItIsLaunchedAndOfNoneThatWasNot(t *testing.T) {
+	for name, after := range map[string]time.Duration{"launched": time.Second, "the run ends before": time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			p := plan(1, false, nowhere)
+			p.Drain.After = after
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			heard := time.Duration(0)
+			s := &stage{begun: time.Now()}
+			s.Conductor = &Conductor{
+				Observer: NewObserver(p, scenario.Shard{Index: 2, Count: 2}), Plan: p, Shard: scenario.Shard{Index: 2, Count: 2},
+				What: []string{"TERM"}, Say: func(string) {}, Hide: func(text string) string { return text },
+				Launched: func() { heard = s.now() },
+			}
+			s.end = s.Start(ctx)
+			s.Clock(s.now)
+			s.fill()
+			time.Sleep(30 * time.Second)
+			cancel()
+			if _, err := s.over(); err != nil {
+				t.Error(err)
+			}
+			if want := after; name == "launched" && heard != want || name != "launched" && heard != 0 {
+				t.Errorf("%s: heard at %v", name, heard)
+			}
+		})
+	}
+}
+
 func TestADrainDoesNotBeginWhereAnotherProcessNeverIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := plan(1, false, nowhere)

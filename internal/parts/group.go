@@ -48,6 +48,7 @@ type Group struct {
 	begin  time.Time
 	merger *merger
 	met    bool // the members know when all were full
+	fired  bool // the first hook of a drain was launched
 	traced bool // the header of the trace is written
 	broken error
 }
@@ -211,6 +212,8 @@ func (g *Group) hear(i int, line []byte) {
 	case h.Full != nil:
 		m.full = h.Full
 		g.meet()
+	case h.Fired:
+		g.fired = true
 	case h.Say != "":
 		g.opt.Say(h.Say)
 	case h.Drain != nil:
@@ -252,7 +255,13 @@ func (g *Group) leave(i int) {
 	}
 	g.fail(m, g.merger.leave(i))
 	g.meet()
+	if i == 0 && m.died != "" && !g.fired && len(g.opt.Orders[0].Plan.Drain.Hooks) > 0 {
+		g.tell(told{End: leaderless}) // the others would wait for what a hook does that never comes
+	}
 }
+
+// leaderless is the fault of a drain whose first process died.
+const leaderless = "the process that was to fire the hooks died"
 
 // meet tells the processes of a drain when all of them are full, or that one
 // never will be.

@@ -15,6 +15,7 @@ import (
 	"github.com/wsload/wsload/internal/trace"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/scenario/value"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -98,6 +99,32 @@ func TestAProcessThatDiesIsToldOfAndTheOthersGoOn(t *testing.T) {
 	}
 	if last := s.ticks[len(s.ticks)-1]; !last.Last || last.Open != 0 {
 		t.Errorf("the last tick is %+v", last)
+	}
+}
+
+func TestADrainWhoseHooksNobodyIsLeftToFireEnds(t *testing.T) {
+	plan := once(6, serve(t))
+	plan.Load.Duration, plan.Hold = 2*time.Hour, value.Uniform(time.Hour, 2*time.Hour)
+	plan.Closes.Mix = plan.Closes.Mix[:1]
+	plan.Drain = scenario.Drain{Hooks: []scenario.Hook{{Exec: "true"}}, After: time.Hour, Within: time.Hour}
+	full := make(chan struct{}, 1)
+	s := gather(t, 2, plan, func(o *Options) {
+		o.Say = func(text string) {
+			if strings.Contains(text, "6 connections are open; first hook in 1h") {
+				full <- struct{}{}
+			}
+		}
+	})
+	go func() {
+		<-full
+		_ = s.members[0].Process().Kill()
+	}()
+	res, err := s.Run(t.Context(), nil)
+	if err != nil || len(res.Died) != 1 {
+		t.Fatalf("died %q, %v", res.Died, err)
+	}
+	if d := res.Drain; d == nil || d.Fault != leaderless || d.Took != nil || d.Held+d.StillOpen > 0 {
+		t.Errorf("reported as %+v", d)
 	}
 }
 

@@ -59,6 +59,7 @@ type heard struct {
 	Interval *result.Span  `json:"interval,omitempty"`
 	State    *state        `json:"state,omitempty"` // behind each interval
 	Full     *int          `json:"full,omitempty"`  // the population is: so many are open
+	Fired    bool          `json:"fired,omitempty"` // by the one that leads: the first hook of the drain is launched
 	Say      string        `json:"say,omitempty"`
 	Drain    *result.Drain `json:"drain,omitempty"`
 	Sum      *sum          `json:"sum,omitempty"`

@@ -103,7 +103,8 @@ func nothingOpened(empty []*nothing) error {
 }
 
 // drain adds up what a deploy did. Where the hook was not launched, nothing
-// came of it in the other processes either.
+// came of it in the other processes either, whatever they counted from the
+// moment for which it was planned.
 func (g *Group) drain() (*result.Drain, error) {
 	var all []*result.Drain
 	lead := g.members[0].drain
@@ -112,16 +113,31 @@ func (g *Group) drain() (*result.Drain, error) {
 		if d == nil {
 			continue
 		}
-		if i > 0 && lead != nil && lead.Took == nil {
-			d = &result.Drain{Population: d.Population, Before: d.Before, Lost: lead.Lost, Herd: lead.Herd, Fault: d.Fault}
+		switch {
+		case lead == nil && !g.fired:
+			d = unlaunched(d)
+		case i > 0 && lead != nil && lead.Took == nil:
+			d = unlaunched(d)
+			d.Lost, d.Herd = lead.Lost, lead.Herd
 		}
 		all = append(all, d)
 	}
 	joined, err := result.JoinDrains(all)
 	if joined != nil && lead == nil && joined.Fault == "" {
-		joined.Fault = "the process that was to fire the hooks died"
+		joined.Fault = leaderless
 	}
 	return joined, err
+}
+
+// unlaunched is what a process reports of a drain without a first hook.
+func unlaunched(d *result.Drain) *result.Drain {
+	blank := &result.Drain{
+		Population: d.Population, Before: d.Before, Fault: d.Fault, Codes: map[string]uint64{}, Classes: map[string]uint64{},
+	}
+	for _, h := range d.Hooks {
+		blank.Hooks = append(blank.Hooks, result.DrainHook{What: h.What})
+	}
+	return blank
 }
 
 // addTally adds the tallies of a process.

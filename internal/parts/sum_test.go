@@ -91,11 +91,28 @@ func TestAHookThatWasNotLaunchedCameToNothingInAllProcesses(t *testing.T) {
 			t.Errorf("launched %v: %+v", launched, d)
 		}
 	}
-	g := ended(2)
-	g.members[0].died = "signal: killed"
-	g.members[1].drain = &result.Drain{Population: 5, Took: &took}
-	if r, err := g.result(); err != nil || r.Drain.Fault != "the process that was to fire the hooks died" {
-		t.Errorf("without the one that fires: %+v, %v", r.Drain, err)
+}
+
+func TestWithoutTheProcessThatFiresOnlyALaunchThatItToldOfGivesFigures(t *testing.T) {
+	took, planned := time.Second, 2*time.Second
+	for _, fired := range []bool{true, false} {
+		g := ended(2)
+		g.fired = fired
+		g.members[0].died = "signal: killed"
+		g.members[1].drain = &result.Drain{
+			Population: 5, Held: 4, StillOpen: 4, Before: 1, Took: &took, Hooks: []result.DrainHook{{What: "TERM own", Planned: &planned}},
+		}
+		r, err := g.result()
+		if err != nil || r.Drain.Fault != "the process that was to fire the hooks died" {
+			t.Fatalf("fired %v: %+v, %v", fired, r.Drain, err)
+		}
+		d := r.Drain
+		if d.Population != 5 || d.Before != 1 || len(d.Hooks) != 1 || d.Hooks[0].What != "TERM own" {
+			t.Errorf("fired %v: %+v", fired, d)
+		}
+		if (d.Took != nil) != fired || (d.Held+d.StillOpen > 0) != fired || (d.Hooks[0].Planned != nil) != fired {
+			t.Errorf("fired %v: %+v", fired, d)
+		}
 	}
 }
 

@@ -190,6 +190,9 @@ func (w *worker) around() (rig.Options, error) {
 		Say:   func(text string) { _ = w.out.say(heard{Say: text}) },
 		Quiet: o.Quiet || !o.Leads, Follows: !o.Leads, Meet: w.meet,
 	}
+	if o.Leads {
+		opt.Launched = func() { _ = w.out.say(heard{Fired: true}) }
+	}
 	if s := o.Server; s != nil {
 		p, err := os.FindProcess(s.PID)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsload/wsload/scenario"
 	"github.com/wsload/wsload/stats"
 )
 
@@ -109,6 +110,30 @@ func TestAWorkerWhoseInputEndsBeforeTheBeginningDoesNothing(t *testing.T) {
 	}
 	if err := <-e.done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheWorkerThatLeadsTellsThatTheFirstHookIsLaunched(t *testing.T) {
+	o := orders(t)
+	o.Plan.Drain = scenario.Drain{Hooks: []scenario.Hook{{Exec: "true"}}, After: 10 * time.Millisecond, Within: 100 * time.Millisecond}
+	o.Told = o.Plan
+	e := employ(t, o)
+	e.next()
+	begin := time.Now()
+	e.send(told{Go: &begin})
+	fired, reported := false, false
+	for h, ok := e.next(); ok; h, ok = e.next() {
+		switch {
+		case h.Full != nil:
+			e.send(told{Met: &met{OK: true, Open: *h.Full, At: time.Since(begin)}})
+		case h.Fired:
+			fired = true
+		case h.Drain != nil:
+			reported = fired && h.Drain.Took != nil
+		}
+	}
+	if err := <-e.done; err != nil || !reported {
+		t.Errorf("it ended with %v; told of the launch: %v", err, fired)
 	}
 }
 

@@ -29,10 +29,12 @@ type Options struct {
 
 	// Of a run over several processes: those that carry it out for this one,
 	// which are watched with it; in each of them, how it meets the others before
-	// the first hook, and whether it leaves the hooks to one of them.
+	// the first hook, whether it leaves the hooks to one of them, and what it does
+	// when the first hook is launched.
 	Processes []int
 	Meet      func(ctx context.Context, open int) (all int, at time.Duration, ok bool)
 	Follows   bool
+	Launched  func()
 }
 
 // Own is the tool's own server.
@@ -155,7 +157,7 @@ func (r *Rig) conduct(ctx context.Context, run *runner.Options) {
 		Observer: drain.NewObserver(&plan, r.opt.Shard), Plan: &plan, Shard: r.opt.Shard,
 		Say:  func(string) {},
 		Hide: scenario.Hider(append(plan.Secrets(), r.opt.Secrets...)).Replace,
-		Meet: r.opt.Meet, Follows: r.opt.Follows,
+		Meet: r.opt.Meet, Follows: r.opt.Follows, Launched: r.opt.Launched,
 	}
 	if !r.opt.Quiet {
 		c.Say = r.opt.Say
