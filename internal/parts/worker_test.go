@@ -30,6 +30,7 @@ func employ(t *testing.T, o Orders) *employer {
 		out.Close()
 		e.done <- err
 	}()
+	t.Cleanup(func() { down.Close() }) // the reading of it ends
 	e.send(o)
 	return e
 }
