@@ -199,3 +199,46 @@ func TestAnOwnersMessageWaitsForRoomUntilItsLimit(t *testing.T) {
 		}
 	})
 }
+
+func TestAPongWaitsForTheWriteInProgressAndIsNotDropped(t *testing.T) {
+	long := string(make([]byte, 4096))
+	for name, during := range map[string]func(c *client){
+		"the write ends":           func(*client) {},
+		"the library is let go":    func(c *client) { c.tap.LetGo() },
+		"the owner has taken over": func(c *client) { beside(c.T, func() error { return c.tap.Silence(c.tb.Now() + time.Second) }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := openMem(t, memnet.Options{Window: 512}, opening{})
+				k := c.awaiting()
+				write := beside(t, func() error { return c.tap.WriteText([]byte(long), c.tb.Now()+time.Minute) })
+				synctest.Wait()
+				c.peer.send(serverFrame(OpPing, "?"))
+				synctest.Wait()
+				during(c)
+				synctest.Wait()
+				if name == "the library is let go" {
+					if err := k.after(0); !errors.Is(err, net.ErrClosed) {
+						t.Errorf("got %v", err)
+					}
+					return
+				}
+				c.peer.want(OpText, long)
+				if err := write.wait(); err != nil {
+					t.Fatal(err)
+				}
+				if name == "the write ends" {
+					c.peer.want(OpPong, "?")
+				}
+				c.peer.send(closing(1001, "bye"))
+				if err := k.after(0); err != nil {
+					t.Fatal(err)
+				}
+				c.tap.Shut()
+				if rest, err := io.ReadAll(c.peer.br); len(rest) > 0 {
+					t.Errorf("%q follows (%v)", rest, err)
+				}
+			})
+		})
+	}
+}

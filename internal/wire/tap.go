@@ -291,8 +291,8 @@ func (t *Tap) Interrupt() {
 
 // Await reads for the owner as long as no library has been engaged: it waits
 // for bytes of the peer that mean something to the owner. A lone ping is
-// answered here, as the library would, and a lone pong is taken note of. Await
-// returns nil when a Close has come, or anything behind an own one, and the
+// answered here, behind a write in progress, as the library would, and a lone
+// pong is taken note of. Await returns nil when a Close has come, or anything behind an own one, and the
 // error that ended the wait otherwise, as Read does. Where the library is needed
 // it returns ErrEngage; what has come waits for its Read, or for Next.
 //
@@ -368,7 +368,10 @@ func (t *Tap) awaited(p []byte, at Instant) (again bool, err error) {
 		return false, ErrEngage
 	}
 	t.observe(p, at)
-	if op == OpPing && !t.refused() && !t.inWrite && t.out.boundary() {
+	for op == OpPing && t.inWrite && !t.refused() {
+		t.idle.Wait()
+	}
+	if op == OpPing && !t.refused() && t.out.boundary() {
 		frame := t.ownFrame(OpPong, body)
 		t.announce(frame)
 		_, err = t.write(frame, false) // with the mutex unlocked
