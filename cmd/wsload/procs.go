@@ -163,6 +163,17 @@ func (j *job) carryOut(ctx context.Context, plan scenario.Plan, opt runner.Optio
 // anyDied reports whether a process of the run died.
 func (j *job) anyDied() bool { return j.several != nil && len(j.several.Died) > 0 }
 
+// causeText is why the run ended, for its result.
+func (j *job) causeText(cause error) string {
+	switch {
+	case cause != nil:
+		return cause.Error()
+	case j.anyDied():
+		return fmt.Sprintf("%d of %d processes died", len(j.several.Died), j.Procs)
+	}
+	return "done"
+}
+
 // whole reports whether every connection has its outcome.
 func (j *job) whole(res *runner.Result) bool {
 	return res.Total.Connections.Started == res.Total.Connections.Ended && !j.anyDied()

@@ -52,7 +52,7 @@ func (a *app) runCommand() *cobra.Command {
 			"once, any other rule where it fails by its interval at a look after gate.grace, twice that time, and so on.\n\n" +
 			"With --procs N as many processes of this host share the connections, each with its own descriptors and memory, for\n" +
 			"more connections than one process may hold; the own server then has as many. What they report is merged\n" +
-			"while they run. One that dies is told of at once; its finished intervals count, and no rule passes.\n\n" +
+			"while they run. One that dies is told of at once; its finished intervals count, and the verdict is never a pass.\n\n" +
 			"The first SIGINT or SIGTERM ends the run in order, a second one cuts what is open; the result is\n" +
 			"complete in both cases. GOGC is 400 unless the environment sets it: memory for CPU.\n\n" +
 			"Exit codes:\n" +
@@ -259,10 +259,7 @@ func (j *job) do(cmd *cobra.Command, ctx context.Context, cut <-chan struct{}) e
 
 	end := result.End{
 		Complete: j.whole(res),
-		Cause:    "done", Ledger: ledger, Watch: found.Watch, Path: found.Path, Warnings: j.warnings,
-	}
-	if cause != nil {
-		end.Cause = cause.Error()
+		Cause:    j.causeText(cause), Ledger: ledger, Watch: found.Watch, Path: found.Path, Warnings: j.warnings,
 	}
 	if f, ok := errors.AsType[*ruleFailed](cause); ok {
 		end.Failed, err = json.Marshal(f.Result)

@@ -164,6 +164,24 @@ func TestAnIncompleteStreamIsSaidAtTheTop(t *testing.T) {
 	}
 }
 
+func TestAnEndThatLeavesConnectionsWithoutAnOutcomeSaysWhyAndHowMany(t *testing.T) {
+	for cause, want := range map[string]string{
+		"1 of 2 processes died": "INCOMPLETE: 1 of 2 processes died, 50 of 1315 connections have no outcome\n",
+		"done":                  "INCOMPLETE: 50 of 1315 connections have no outcome\n",
+	} {
+		doc := document(t, header(), good(), goodEnd())
+		doc.Complete, doc.Cause = false, cause
+		doc.Total.Connections.Started += 50
+		if out := text(t, doc); !strings.Contains(out, want) {
+			t.Errorf("%s: the head says otherwise:\n%.400s", cause, out)
+		}
+		doc.Total.Connections.Started -= 50
+		if out := text(t, doc); strings.Contains(out, "no outcome") || !strings.Contains(out, "INCOMPLETE: "+cause+"\n") {
+			t.Errorf("%s: the head counts connections that are none:\n%.400s", cause, out)
+		}
+	}
+}
+
 func TestAPlanOfAnotherVersionDoesNotStopTheReport(t *testing.T) {
 	doc := document(t, header(), good(), goodEnd())
 	doc.Plan = json.RawMessage(`{"target":"ws://host"}`)

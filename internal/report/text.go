@@ -126,7 +126,14 @@ func (p *page) head() {
 	case !doc.Complete && doc.Cause == "":
 		p.line(alarm, "INCOMPLETE: the stream ends without its last line, %d were open then", n.Open)
 	case !doc.Complete:
-		p.line(alarm, "INCOMPLETE: %s, %d were open then", sentence(doc.Cause), n.Open)
+		var what []string
+		if doc.Cause != "done" || n.Started <= n.Ended {
+			what = append(what, sentence(doc.Cause))
+		}
+		if n.Started > n.Ended {
+			what = append(what, fmt.Sprintf("%d of %d connections have no outcome", n.Started-n.Ended, n.Started))
+		}
+		p.line(alarm, "INCOMPLETE: %s", strings.Join(what, ", "))
 	case doc.Cause != "done":
 		p.line(doubt, "ended early: %s", sentence(doc.Cause))
 	}
