@@ -1,16 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -69,8 +74,8 @@ func processesFor(procs, connections int, limit proc.Fact) int {
 }
 
 // startServer starts the own server and returns when it listens. One that says
-// farewell prints its ledger at its end.
-func (a *app) startServer(ctx context.Context, procs int, farewell bool) (*server, error) {
+// farewell prints its ledger at its end. What it warns of is said at once.
+func (a *app) startServer(ctx context.Context, procs int, farewell bool, say func(text string)) (*server, error) {
 	s := new(server)
 	cmd := fleet.Command{
 		Name: "own server",
@@ -81,6 +86,7 @@ func (a *app) startServer(ctx context.Context, procs int, farewell bool) (*serve
 				s.last = append(s.last, line...)
 			}
 		},
+		Log: &heeder{say: say},
 	}
 	var err error
 	if s.Child, err = cmd.Start(); err != nil {
@@ -95,6 +101,52 @@ func (a *app) startServer(ctx context.Context, procs int, farewell bool) (*serve
 		return nil, fmt.Errorf("start own server: %w", err)
 	}
 	return s, nil
+}
+
+// stop ends a server that should have lasted until now. Where it ended with an
+// error that it told itself, that is the error.
+func (s *server) stop() error {
+	err := s.Stop(endLimit)
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailed {
+		return err
+	}
+	var causes []string
+	_, words, _ := strings.Cut(s.LastWords(), "\n")
+	for line := range strings.Lines(words) {
+		text, spoken := strings.CutPrefix(strings.TrimSpace(line), "wsload: ")
+		if !spoken {
+			return err // a runtime's account of its end, as it is
+		}
+		if text = strings.TrimPrefix(text, "warning: "); !slices.Contains(causes, text) {
+			causes = append(causes, text)
+		}
+	}
+	if len(causes) == 0 {
+		return err
+	}
+	return fmt.Errorf("own server: %s", strings.Join(causes, "; "))
+}
+
+// A heeder says what the own server warns of in what it writes to its standard
+// error.
+type heeder struct {
+	say  func(text string)
+	part []byte // of a line that has not ended
+}
+
+func (h *heeder) Write(p []byte) (int, error) {
+	h.part = append(h.part, p...)
+	for {
+		line, rest, whole := bytes.Cut(h.part, []byte("\n"))
+		if !whole {
+			h.part = h.part[:min(len(h.part), 4096)] // a warning is shorter
+			return len(p), nil
+		}
+		if text, warns := strings.CutPrefix(string(line), "wsload: warning: "); warns {
+			h.say("warning: own server: " + text)
+		}
+		h.part = rest
+	}
 }
 
 // partCommand is what a process of a run is started with. It is not for users.
@@ -208,7 +260,7 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 	case j.server == nil:
 		return nil
 	case len(j.Plan.Faults.Steps) > 0:
-		j.note(j.server.Stop(endLimit))
+		j.note(j.server.stop())
 		return nil
 	case len(j.Plan.Drain.Hooks) > 0:
 		return j.settleDrained(res)
@@ -241,7 +293,7 @@ func (j *job) settleServer(ctx context.Context, res *runner.Result) *result.Ledg
 	for _, text := range doubts {
 		j.doubt(text)
 	}
-	j.note(j.server.Stop(endLimit))
+	j.note(j.server.stop())
 	return ledger
 }
 

@@ -10,7 +10,7 @@ import (
 func TestAnOwnServerThatCannotStartSaysWhy(t *testing.T) {
 	// The runtime ends a process at once whose memory limit is no number.
 	a := &app{environ: []string{"GOMEMLIMIT=none"}}
-	s, err := a.startServer(t.Context(), 1, false)
+	s, err := a.startServer(t.Context(), 1, false, func(string) {})
 	if err == nil {
 		s.Kill()
 		t.Fatal("the server started")

@@ -189,7 +189,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags) error {
 		debug.SetGCPercent(400)
 	}
 	if j.target = c.Ready.Target.URL; c.Own {
-		if j.server, err = a.startServer(ctx, serverProcs(c), len(c.Plan.Drain.Hooks) > 0); err != nil {
+		if j.server, err = a.startServer(ctx, serverProcs(c), len(c.Plan.Drain.Hooks) > 0, j.progress.say); err != nil {
 			return startError(err, "a server can also be started by hand: wsload serve, and then wsload run --target ws://127.0.0.1:9000/echo")
 		}
 		defer j.server.Kill()

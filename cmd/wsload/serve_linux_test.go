@@ -5,7 +5,11 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/wsload/wsload/internal/books"
@@ -131,5 +135,46 @@ func TestTheServerBehindASharedPortIsThatOfAllItsProcesses(t *testing.T) {
 	}
 	if pid, err := proc.Listener(port); err != nil || pid != c.Process().Pid {
 		t.Errorf("the server behind the port is %d, %v; want %d", pid, err, c.Process().Pid)
+	}
+}
+
+func TestAProcessOfTheOwnServerThatDiesIsToldAtOnceAndItsCauseOnce(t *testing.T) {
+	said := make(chan string, 10)
+	a := &app{environ: os.Environ()}
+	s, err := a.startServer(t.Context(), 2, false, func(text string) { said <- text })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Kill()
+	pid := strconv.Itoa(s.Process().Pid)
+	tasks, err := filepath.Glob("/proc/" + pid + "/task/*/children") // by the thread that started them
+	if err != nil {
+		t.Fatal(err)
+	}
+	var workers []string
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		workers = append(workers, strings.Fields(string(text))...)
+	}
+	if len(workers) != 2 {
+		t.Fatalf("the server has the processes %q", workers)
+	}
+	worker, err := strconv.Atoi(workers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	text := <-said
+	cause, ok := strings.CutPrefix(text, "warning: own server: process ")
+	if !ok || !strings.HasSuffix(cause, "/2 of the server has ended: signal: killed") {
+		t.Errorf("said %q", text)
+	}
+	if err := s.stop(); err == nil || err.Error() != "own server: process "+cause || len(said) > 0 {
+		t.Errorf("it ended with %v, and %d texts more were said", err, len(said))
 	}
 }
