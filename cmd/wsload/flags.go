@@ -18,13 +18,26 @@ type planFlags struct {
 	set   []string
 	rules []string
 	shard string
-	procs int
+	procs numeral
 	hooks []string
 	runs  bool // the plan is to be carried out, not only shown
 	asks  bool // what this host refuses of the plan is the command's to tell
 	drain bool // the plan is a drain, of a SIGTERM where it names no hook
 	gates bool // two servers are loaded with it in turn, and its target is only what they are asked for
 }
+
+// A numeral is a flag that takes a number, as its text: who reads that refuses a
+// bad one as it refuses those of keys.
+type numeral string
+
+func (n *numeral) String() string { return string(*n) }
+
+func (n *numeral) Set(text string) error {
+	*n = numeral(text)
+	return nil
+}
+
+func (n *numeral) Type() string { return "int" }
 
 // keyFlags gives the flags that stand for a key, with their help. They are
 // text whatever the key takes, so that a bad value is refused in one way.
@@ -78,7 +91,8 @@ func (f *planFlags) register(cmd *cobra.Command) {
 	if !f.gates {
 		flags.StringArrayVar(&f.rules, "rule", nil, "add a `RULE` to gate.rules; may be repeated")
 		flags.StringVar(&f.shard, "shard", f.shard, "carry out part `i/n` of the plan")
-		flags.IntVar(&f.procs, "procs", 1, "share the connections among `N` processes of this host, each with its own descriptors")
+		f.procs = "1"
+		flags.Var(&f.procs, "procs", "share the connections among `N` processes of this host, each with its own descriptors")
 	}
 	var names []string
 	for _, k := range keys {
@@ -104,7 +118,7 @@ func (a *app) resolve(cmd *cobra.Command, f *planFlags) (*settings.Config, error
 	flags, found := f.fromFlags(cmd, scenario.Keys())
 	s := settings.Sources{
 		File: f.file, Stdin: a.stdin, Environ: a.environ, Flags: flags, Found: found,
-		Rules: f.rules, Shard: f.shard, Procs: f.procs, Runs: f.runs, Asks: f.asks, Gates: f.gates, Unknown: a.strange,
+		Rules: f.rules, Shard: f.shard, Procs: f.procs.String(), Runs: f.runs, Asks: f.asks, Gates: f.gates, Unknown: a.strange,
 	}
 	switch {
 	case f.gates:

@@ -68,7 +68,7 @@ func serverProcs(c *settings.Config) int {
 func processesFor(procs, connections int, limit proc.Fact) int {
 	const room = 95 // per cent of a process' descriptors that are planned for
 	if limit.OK && procs > 1 && int64(connections)*100 > int64(procs)*min(limit.N, math.MaxInt32)*room {
-		return procs + 1
+		return min(procs+1, settings.MostProcs)
 	}
 	return procs
 }

@@ -35,6 +35,7 @@ func TestTheOwnServerHasProcessesForAllConnections(t *testing.T) {
 		{6, 119_000, proc.Known(20_000), 7},
 		{6, 1_000_000, proc.Known(proc.Unlimited), 6},
 		{6, 100_000, proc.Fact{}, 6},
+		{256, 1_000_000, proc.Known(1_000), 256}, // a server takes no more
 	} {
 		if got := processesFor(row.procs, row.connections, row.limit); got != row.want {
 			t.Errorf("%d connections of %d processes, limit %+v: %d processes, want %d", row.connections, row.procs, row.limit, got, row.want)

@@ -21,6 +21,7 @@ import (
 	"github.com/wsload/wsload/internal/prefork"
 	"github.com/wsload/wsload/internal/proc"
 	"github.com/wsload/wsload/internal/result"
+	"github.com/wsload/wsload/internal/settings"
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/internal/wire"
 	"github.com/wsload/wsload/stats"
@@ -33,7 +34,7 @@ type serveFlags struct {
 	tls               bool
 	cert, key, caOut  string
 	drain             time.Duration
-	procs             int
+	procs             numeral
 	untilEOF, worker  bool
 	asJSON, keepQuiet bool
 }
@@ -73,7 +74,8 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.DurationVar(&f.drain, "drain", 5*time.Second, "how long open connections may take to end")
 	flags.StringVar(&f.out, "out", "", "judge every connection and write the result stream to `FILE`, for wsload report")
 	flags.BoolVar(&f.force, "force", false, "write over a file that exists")
-	flags.IntVar(&f.procs, "procs", 1, "`N` processes that share the port (Linux)")
+	f.procs = "1"
+	flags.Var(&f.procs, "procs", "`N` processes that share the port (Linux)")
 	flags.BoolVar(&f.worker, "worker", false, "be one of the processes of another serve")
 	_ = flags.MarkHidden("worker") // fails for an unknown flag alone
 	flags.BoolVar(&f.untilEOF, "until-eof", false, "end when standard input does")
@@ -95,8 +97,9 @@ func (a *app) serve(cmd *cobra.Command, f *serveFlags) error {
 	if f.drain <= 0 {
 		return usage(cmd, fmt.Errorf("--drain must be above 0s, got %v", f.drain))
 	}
-	if f.procs < 1 || f.procs > maxProcs {
-		return usage(cmd, fmt.Errorf("--procs must be 1 to %d, got %d", maxProcs, f.procs))
+	procs, err := settings.ParseProcs(f.procs.String())
+	if err != nil {
+		return usage(cmd, err)
 	}
 	if f.out == "-" {
 		return usage(cmd, errors.New("--out -: standard output is for where the server listens, and for its ledger"), "name a file")
@@ -117,7 +120,7 @@ func (a *app) serve(cmd *cobra.Command, f *serveFlags) error {
 			end()
 		}()
 	}
-	s, err := a.listen(ctx, cmd, f, config)
+	s, err := a.listen(ctx, cmd, f, procs, config)
 	if err != nil {
 		return err
 	}
@@ -144,10 +147,6 @@ func (a *app) serve(cmd *cobra.Command, f *serveFlags) error {
 	return nil
 }
 
-// maxProcs is the most processes that serve together. Hosts have fewer
-// processors; a number beyond this one is a port in the wrong place.
-const maxProcs = 1024
-
 // A served is a server that listens, in one process or in several.
 type served struct {
 	at     net.Addr
@@ -165,11 +164,11 @@ func (s *served) abandon(reason error) error {
 	return failed(errors.Join(reason, s.serve(ctx)))
 }
 
-// listen makes the server that the flags ask for.
-func (a *app) listen(ctx context.Context, cmd *cobra.Command, f *serveFlags, config *tls.Config) (*served, error) {
-	if f.procs > 1 {
+// listen makes the server that the flags ask for, in so many processes.
+func (a *app) listen(ctx context.Context, cmd *cobra.Command, f *serveFlags, procs int, config *tls.Config) (*served, error) {
+	if procs > 1 {
 		opt := prefork.Options{
-			Procs: f.procs, TLS: config, Drain: f.drain, Measure: f.out != "",
+			Procs: procs, TLS: config, Drain: f.drain, Measure: f.out != "",
 			Say:  func(text string) { a.warn("%s", text) },
 			Args: []string{"serve", "--worker"}, Env: a.environ,
 		}
@@ -178,7 +177,7 @@ func (a *app) listen(ctx context.Context, cmd *cobra.Command, f *serveFlags, con
 		}
 		s, err := prefork.Start(ctx, f.listen, opt)
 		if errors.Is(err, errors.ErrUnsupported) {
-			return nil, usage(cmd, fmt.Errorf("--procs %d: %w", f.procs, err), "leave --procs at 1")
+			return nil, usage(cmd, fmt.Errorf("--procs %d: %w", procs, err), "leave --procs at 1")
 		}
 		if err != nil {
 			return nil, listenError(cmd, err)

@@ -118,22 +118,38 @@ func (r *resolving) notGated() (problems problem.List) {
 	return problems
 }
 
-// mostProcs bounds --procs: more is a slip of the keyboard.
-const mostProcs = 256
+// MostProcs bounds --procs, of a run and of a server: more is a slip of the
+// keyboard.
+const MostProcs = 256
 
-// badProcs refuses what several processes cannot do.
+// ParseProcs reads the text of --procs. Its error is a problem.List.
+func ParseProcs(text string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	switch {
+	case err != nil:
+		return 1, problem.List{{Key: "--procs", Value: problem.Quote(text), Msg: "takes a whole number", Hint: "write digits only"}}
+	case n < 1 || n > MostProcs:
+		return 1, problem.List{{Key: "--procs", Value: strconv.Itoa(n), Msg: fmt.Sprintf("must be 1 to %d", MostProcs)}}
+	}
+	return n, nil
+}
+
+// badProcs takes the number of processes, and refuses what they cannot do.
 func (r *resolving) badProcs() (problems problem.List) {
-	procs := r.from.Procs
+	if r.from.Gates {
+		return nil
+	}
+	procs, err := ParseProcs(r.from.Procs)
+	if bad, ok := errors.AsType[problem.List](err); ok {
+		return bad
+	}
+	if r.Procs = procs; procs == 1 {
+		return nil
+	}
 	refuse := func(key, msg, hint string) {
 		problems = append(problems, problem.Problem{Key: key, Value: strconv.Itoa(procs), Msg: msg, Hint: hint})
 	}
-	n := r.Plan.Load.Connections
-	switch {
-	case r.from.Gates || procs == 1:
-		return problems
-	case procs < 1 || procs > mostProcs:
-		refuse("--procs", fmt.Sprintf("must be 1 to %d", mostProcs), "")
-	case n > 0 && r.Shard.Split(procs, procs).Size(n) == 0:
+	if n := r.Plan.Load.Connections; n > 0 && r.Shard.Split(procs, procs).Size(n) == 0 {
 		refuse("--procs", fmt.Sprintf("there are only %d connections", r.Shard.Size(n)), "use at most one process for each")
 	}
 	if r.Plan.Faults.Toxiproxy != "" {

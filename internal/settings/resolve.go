@@ -22,7 +22,7 @@ type Sources struct {
 	Found   []Finding // what is wrong with the flags already
 	Rules   []string  // added to gate.rules
 	Shard   string    // part of the plan to carry out, as in "1/3"; "1/1" is all of it
-	Procs   int       // processes that carry it out; any is right with Gates
+	Procs   string    // how many processes carry it out, as in "3"; any is right with Gates
 
 	Runs  bool // the plan is to be carried out, not only shown
 	Asks  bool // what this host refuses of it is told and is no error
@@ -76,7 +76,7 @@ func Resolve(s Sources) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration %s: %w", file.name, err)
 	}
-	r := &resolving{Config: &Config{Procs: max(1, s.Procs), Sources: l.sources(keys)}, from: &s, file: file, found: found}
+	r := &resolving{Config: &Config{Procs: 1, Sources: l.sources(keys)}, from: &s, file: file, found: found}
 	c := r.Config
 	var decoding, settling, expanding error
 	c.Plan, decoding = scenario.Decode(tree)

@@ -10,7 +10,7 @@ import (
 
 func TestEveryProblemIsToldAtOnceWithItsPlace(t *testing.T) {
 	var strangers []string
-	c, err := Resolve(Sources{Procs: 1,
+	c, err := Resolve(Sources{Procs: "1",
 		File: "-", Stdin: strings.NewReader("hold: soon\nload:\n  rate: fast\n"), Shard: "1/1",
 		Environ: Environ{"WSLOAD_LIMITS_CLOSE=never", "WSLOAD_SERVICE_HOST=10.0.0.1", "HOME=/"},
 		Flags:   []Setting{{"seed", "-1", "--seed"}},
@@ -33,7 +33,7 @@ func TestEveryProblemIsToldAtOnceWithItsPlace(t *testing.T) {
 
 func TestTheNameOfAnEntryMustNotHideAFigure(t *testing.T) {
 	name := func(name string) error {
-		_, err := Resolve(Sources{Procs: 1, Shard: "1/1", Flags: []Setting{{"closes.mix", []any{map[string]any{"name": name, "mode": "active"}}, "--set"}}})
+		_, err := Resolve(Sources{Procs: "1", Shard: "1/1", Flags: []Setting{{"closes.mix", []any{map[string]any{"name": name, "mode": "active"}}, "--set"}}})
 		return err
 	}
 	for _, bad := range []string{"drain", "leak", "self", "fds", "close_wait"} {
@@ -50,7 +50,7 @@ func TestTheNameOfAnEntryMustNotHideAFigure(t *testing.T) {
 }
 
 func TestAVariableIsReplacedInThePlanToRunAndNotInTheOneToStore(t *testing.T) {
-	c, err := Resolve(Sources{Procs: 1,
+	c, err := Resolve(Sources{Procs: "1",
 		File: "-", Stdin: strings.NewReader("target: {url: 'ws://127.0.0.1:9/', headers: ['Authorization: Bearer ${TOKEN}']}\n"), Shard: "2/3",
 		Environ: Environ{"TOKEN=older", "TOKEN=hunter2"},
 		Flags:   []Setting{{"load.connections", "30", "--connections"}},
