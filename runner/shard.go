@@ -154,42 +154,55 @@ const (
 	gust = 64
 )
 
+// longest bounds how long answers are left unread: a server must not run out of
+// patience because of it.
+const longest = 250 * time.Millisecond
+
 // A storm is closes that are due together. Until all of them have begun, nobody
-// reads the answer to one: that would take the processor from those that are
-// still to come. The kernel dates the answers meanwhile, and read_lag tells how
-// long they waited.
+// reads the answer to one, for a while: that would take the processor from those
+// that are still to come. The kernel dates the answers meanwhile, and read_lag
+// tells how long they waited.
 type storm struct {
 	gusts sync.WaitGroup
+	blows atomic.Bool  // answers are left unread
 	left  atomic.Int64 // closes that have not begun
 
 	mu   sync.Mutex
-	over chan struct{} // closed and gone when left is 0
+	over chan struct{} // closed and gone when it does not blow
+	end  *time.Timer
 }
 
 func (s *storm) rises(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.left.Add(int64(n)); s.over == nil {
-		s.over = make(chan struct{})
+		s.over, s.end = make(chan struct{}), time.AfterFunc(longest, s.lulls)
+		s.blows.Store(true)
 	}
 }
 
 // falls is told of each close that has begun.
 func (s *storm) falls() {
-	if s.left.Add(-1) > 0 {
-		return
+	if s.left.Add(-1) == 0 {
+		s.lulls()
 	}
+}
+
+// lulls lets the answers be read.
+func (s *storm) lulls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.left.Load() == 0 && s.over != nil { // no other has risen meanwhile
+	if s.over != nil {
+		s.blows.Store(false)
+		s.end.Stop()
 		close(s.over)
 		s.over = nil
 	}
 }
 
-// wait waits for the end of a storm.
+// wait waits until answers may be read.
 func (s *storm) wait() {
-	if s.left.Load() == 0 {
+	if !s.blows.Load() {
 		return
 	}
 	s.mu.Lock()

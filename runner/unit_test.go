@@ -131,6 +131,14 @@ func TestWhoHasGotAnAnswerWaitsForTheEndOfTheStorm(t *testing.T) {
 			s.falls()
 			<-waited
 		}
+		s.rises(1)
+		began := time.Now()
+		s.wait()
+		if took := time.Since(began); took != longest {
+			t.Errorf("an answer waited for %v, want %v at most", took, longest)
+		}
+		s.wait()
+		s.falls()
 	})
 }
 

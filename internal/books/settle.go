@@ -12,6 +12,7 @@ import (
 	"github.com/wsload/wsload/internal/target"
 	"github.com/wsload/wsload/runner"
 	"github.com/wsload/wsload/scenario"
+	"github.com/wsload/wsload/stats"
 )
 
 // SettleLimit is how long a server may take after a run to see the end of the
@@ -71,7 +72,7 @@ func statz(ctx context.Context, client *http.Client, url string) (book target.Le
 // is not. Each doubt is a sentence for the user. The ledger is nil where nothing
 // could be compared.
 //
-// Of connections that this end gave up on, the server may have seen more or
+// Of connections that one end gave up on, the other may have seen more or
 // less, and one that misbehaves may be deaf to a Close: sums that differ say
 // nothing then, and only single connections are compared.
 func Settle(mix []scenario.Close, res *runner.Result, book *target.Ledger, pairs *result.LedgerPairs) (ledger *result.Ledger, doubts []string) {
@@ -84,8 +85,10 @@ func Settle(mix []scenario.Close, res *runner.Result, book *target.Ledger, pairs
 	if book != nil {
 		sums := Compare(mix, res.Tally, *book)
 		switch {
-		case sums.Matched, !misbehaved && res.GivenUp() == 0:
+		case sums.Matched, !misbehaved && res.GivenUp() == 0 && outlasted(pairs) == 0:
 			ledger = sums
+		case !misbehaved && res.GivenUp() == 0:
+			doubt("the own server's sums are not compared: it gave up on %d connections first, and an answer that came then does not count there", outlasted(pairs))
 		case !misbehaved:
 			doubt("the own server's sums are not compared: this run gave up on %d connections first, and the server may rightly count those otherwise", res.GivenUp())
 		}
@@ -105,4 +108,19 @@ func Settle(mix []scenario.Close, res *runner.Result, book *target.Ledger, pairs
 		doubt("of %d connections only one end's verdict is known", pairs.Missing)
 	}
 	return ledger, doubts
+}
+
+// outlasted is on how many connections the server gave up waiting for an answer
+// that this end wrote all the same. How often is a matter of load: both verdicts
+// of each are right.
+func outlasted(pairs *result.LedgerPairs) (n uint64) {
+	if pairs == nil {
+		return 0
+	}
+	for _, k := range pairs.Kinds {
+		if k.Server == stats.CloseTimeout && (k.Client == stats.Clean || k.Client == stats.CleanRST) {
+			n += k.Count
+		}
+	}
+	return n
 }

@@ -44,10 +44,16 @@ func TestWhatCanBeComparedAfterARun(t *testing.T) {
 		ledger  string // "" for none, else whether it matched and whether it has sums
 		doubt   string
 	}{
-		"both agree":                             {book: bookOf(1), pairs: &result.LedgerPairs{Compared: 1}, ledger: "matched sums"},
-		"no single connections":                  {book: bookOf(1), ledger: "matched sums"},
-		"sums differ":                            {book: bookOf(2), pairs: &result.LedgerPairs{}, ledger: "unmatched sums", doubt: "counted other connections"},
-		"sums differ after giving up":            {givenUp: 1, book: bookOf(2), pairs: &result.LedgerPairs{}, ledger: "matched", doubt: "gave up on 1 connections"},
+		"both agree":                  {book: bookOf(1), pairs: &result.LedgerPairs{Compared: 1}, ledger: "matched sums"},
+		"no single connections":       {book: bookOf(1), ledger: "matched sums"},
+		"sums differ":                 {book: bookOf(2), pairs: &result.LedgerPairs{}, ledger: "unmatched sums", doubt: "counted other connections"},
+		"sums differ after giving up": {givenUp: 1, book: bookOf(2), pairs: &result.LedgerPairs{}, ledger: "matched", doubt: "gave up on 1 connections"},
+		"sums differ after the server gave up": {book: bookOf(2), pairs: &result.LedgerPairs{Kinds: []result.LedgerKind{
+			{Mode: "passive", Client: stats.Clean, Server: stats.CloseTimeout, Count: 3}, {Mode: "mute", Client: stats.Cut, Server: stats.CloseTimeout, Count: 5},
+		}}, ledger: "matched", doubt: "it gave up on 3 connections"},
+		"a server gives up on who is mute": {book: bookOf(2), pairs: &result.LedgerPairs{Kinds: []result.LedgerKind{
+			{Mode: "mute", Client: stats.Cut, Server: stats.CloseTimeout, Count: 5},
+		}}, ledger: "unmatched sums", doubt: "counted other connections"},
 		"sums alone differ after giving up":      {givenUp: 1, book: bookOf(2), doubt: "gave up on 1 connections"},
 		"sums differ from one that misbehaves":   {book: bookOf(2), pairs: &result.LedgerPairs{Misbehaved: 1}, ledger: "matched"},
 		"the server's ledger could not be read":  {pairs: &result.LedgerPairs{Missing: 1}, ledger: "matched"},
