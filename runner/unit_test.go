@@ -98,9 +98,14 @@ func TestWhatIsDueTogetherIsFiredTogether(t *testing.T) {
 		}
 		s.add(due{at: 2 * time.Second})
 		var fired []int
-		go s.run(func(all []due) { fired = append(fired, len(all)) })
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.run(func(all []due) { fired = append(fired, len(all)) })
+		}()
 		time.Sleep(3 * time.Second)
 		s.stop()
+		<-done
 		if !slices.Equal(fired, []int{1000, 1}) {
 			t.Errorf("%v are fired together", fired)
 		}
